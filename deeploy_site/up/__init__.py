@@ -1,0 +1,1 @@
+"""The one-command start: everything that `manage.py up` runs, watches and stops."""
