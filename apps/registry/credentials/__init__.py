@@ -1,0 +1,1 @@
+"""Credentials for places outside: their kinds, their keeping, their trial."""

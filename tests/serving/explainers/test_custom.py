@@ -1,0 +1,162 @@
+"""A module of the owner's own explains; what it returns is checked before anybody sees it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from apps.serving.errors import BadRequest, LoadError, ModelFailure
+from apps.serving.explainers.base import BudgetExceeded
+from apps.serving.explainers.custom import Custom
+from tests.serving.explainers.subjects import (
+    background,
+    budget,
+    house_prices,
+    instances,
+    steady,
+)
+
+OCCLUSION = """
+    def explain(instances, predict):
+        made = []
+        for instance in instances:
+            (whole,) = predict([instance])
+            without = predict([instance | {name: 0} for name in instance])
+            made.append({
+                "baseValue": 0.0,
+                "contributions": [
+                    {"feature": name, "value": instance[name], "contribution": whole - other}
+                    for name, other in zip(reversed(instance), reversed(without))
+                ],
+                "fidelity": {"occluded": len(without)},
+            })
+        return made
+"""
+
+Explainers = Callable[..., Custom]
+
+
+@pytest.fixture
+def custom(tmp_path: Path) -> Explainers:
+    """An explainer of a module with this text."""
+
+    def made(text: str) -> Custom:
+        path = tmp_path / "explainer.py"
+        path.write_text(dedent(text))
+        subject, reference, _ = house_prices()
+        explainer = Custom(subject, {"module": str(path)}, 5)
+        explainer.fit(background(subject, reference))
+        return explainer
+
+    return made
+
+
+def rows(count: int = 2) -> list[dict[str, Any]]:
+    return instances(house_prices()[2])[:count]
+
+
+def test_it_explains_with_the_served_model(custom: Explainers) -> None:
+    subject = house_prices()[0]
+    explainer = custom(OCCLUSION)
+    answers = explainer.explain(rows(), budget())
+    for row, answer in zip(rows(), answers, strict=True):
+        whole, *without = subject.model.predict([row, *(row | {name: 0} for name in row)])
+        assert [each["feature"] for each in answer["contributions"]] == subject.names
+        found = [each["contribution"] for each in answer["contributions"]]
+        assert found == pytest.approx([whole - other for other in without])
+        assert answer["output"] == whole
+        assert answer["method"] == "custom"
+        assert answer["fidelity"] == {"occluded": 3}
+        assert answer["baseValue"] == 0.0
+    assert steady(answers) == steady(explainer.explain(rows(), budget()))
+    assert answers[0]["budget"]["modelRows"] == 10
+
+
+def test_a_module_that_changes_its_instances_changes_nothing(custom: Explainers) -> None:
+    text = """
+        def explain(instances, predict):
+            for instance in instances:
+                instance.clear()
+            return [{"rule": {"found": False, "conditions": []}} for _ in instances]
+    """
+    (answer,) = custom(text).explain(rows(1), budget())
+    assert answer["rule"] == {"found": False, "conditions": []}
+    assert answer["output"] == house_prices()[0].model.predict(rows(1))[0]
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        ("None", "must return a list of 1, one for each instance, not a NoneType"),
+        ("[]", "not a list of 0"),
+        ("[5]", "must be an object, not a int"),
+        ("[{}]", "exactly one of contributions"),
+        ("[{'rule': {}, 'reasons': []}]", "exactly one of"),
+        ("[{'reasons': [], 'secret': 1}]", "holds secret, which no explanation has"),
+        ("[{'contributions': []}]", "one contribution of each feature; wrong: distance, noise"),
+        ("[{'contributions': [{'feature': 'size'}]}]", "needs contribution, feature"),
+        (
+            "[{'contributions': [{'feature': n, 'contribution': float('nan')} for n in NAMES]}]",
+            "holds NaN or infinity",
+        ),
+        (
+            "[{'contributions': [{'feature': n, 'contribution': '1'} for n in NAMES]}]",
+            "the contribution of size must be a number",
+        ),
+        (
+            "[{'contributions': [{'feature': n, 'contribution': object()} for n in NAMES]}]",
+            "which is no JSON",
+        ),
+        ("[{'rule': {'found': 1}}]", "needs a rule with found"),
+        (
+            "[{'rule': {'found': True, 'conditions': "
+            "[{'feature': 'sise', 'op': '>', 'value': 1}]}}]",
+            "names sise, which is no feature",
+        ),
+        ("[{'counterfactuals': [{'changes': 3}]}]", "changes that are no list"),
+        ("[{'curves': [{'features': [], 'grid': [], 'average': []}]}]", "one or two features"),
+        ("[{'picture': {'shape': [2]}}]", "a picture with shape and values"),
+        ("[{'reasons': [], 'baseValue': 'x'}]", "a baseValue that is no number"),
+        ("[{'reasons': [], 'fidelity': 3}]", "a fidelity that is no object"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_does_not_fit_is_refused(custom: Explainers, returned: str, words: str) -> None:
+    text = f"""
+        NAMES = ["size", "distance", "noise"]
+        def explain(instances, predict):
+            return {returned}
+    """
+    with pytest.raises(ModelFailure, match=words):
+        custom(text).explain(rows(1), budget())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1", "has no function explain"),
+        ("import no_such_module", "ModuleNotFoundError"),
+        ("def explain(:", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit"),
+    ],
+)
+def test_a_module_that_does_not_load_says_why(custom: Explainers, text: str, words: str) -> None:
+    with pytest.raises(LoadError, match=words):
+        custom(text)
+
+
+def test_a_file_that_is_not_there_is_refused() -> None:
+    with pytest.raises(LoadError, match="needs a Python module"):
+        Custom(house_prices()[0], {"module": "/nowhere.py"}, 1)
+
+
+def test_a_bad_question_to_the_model_and_a_spent_budget_are_said_as_such(
+    custom: Explainers,
+) -> None:
+    ask = "def explain(instances, predict):\n    return predict([{'size': 1}])\n"
+    with pytest.raises(BadRequest, match="distance is missing"):
+        custom(ask).explain(rows(1), budget())
+    with pytest.raises(BudgetExceeded):
+        custom(OCCLUSION).explain(rows(), budget(rows=2))
