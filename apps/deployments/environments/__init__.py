@@ -1,0 +1,1 @@
+"""The Python packages in which components run: listed, built, found again, collected."""

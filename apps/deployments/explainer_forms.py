@@ -1,0 +1,183 @@
+"""The part of the deployment forms that describes an explainer."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django import forms
+
+from apps.accounts.models import Workspace
+from apps.core.errors import Invalid
+from apps.deployments.explainer_choice import WORDS, proposals
+from apps.deployments.explainer_files import backgrounds_in
+from apps.deployments.explainers import (
+    NO_EXPLAINER,
+    Explainer,
+    Method,
+    check_methods,
+    explainer_of,
+    methods_of,
+)
+from apps.deployments.models import Revision
+from apps.deployments.run_settings import RunSettings
+from apps.deployments.workspace_form import WorkspaceForm
+from apps.registry.models import Artifact, ModelVersion
+
+
+class BackgroundField(forms.ModelChoiceField):
+    """Names each table with its rows and the day on which it came."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        rows = obj.scan.get("rows")
+        size = f" · {rows:,} rows" if rows else ""
+        return f"{obj.filename}{size} · {obj.created_at:%Y-%m-%d} · {obj.sha256[:8]}"
+
+
+class ExplainerForm(WorkspaceForm):
+    """Methods chosen among those proposed, others with settings, and what they measure against."""
+
+    explainers = forms.MultipleChoiceField(
+        label="Methods", required=False, widget=forms.CheckboxSelectMultiple,
+        help_text="Each explains every request that asks for it; callers may pick by name.",
+    )  # fmt: skip
+    explainer_more = forms.CharField(
+        label="Methods with settings", required=False, max_length=50_000,
+        widget=forms.Textarea({"rows": 4, "class": "mono", "spellcheck": "false"}),
+        help_text='A JSON list of {"name", "method", "settings"}, such as reason codes with their '
+        "catalogue.",
+    )  # fmt: skip
+    explainer_background = BackgroundField(
+        Artifact.objects.none(), label="Background", required=False,
+        empty_label="The version's reference data",
+        help_text="The rows that explanations are measured against. Anchors need rows that the "
+        "model was not trained on.",
+    )  # fmt: skip
+    explainer_rows = forms.IntegerField(
+        label="Rows of it, at most", min_value=2, max_value=100_000, initial=1000, required=False
+    )
+    explainer_seed = forms.IntegerField(
+        label="Seed", min_value=0, max_value=2**31 - 1, initial=0, required=False,
+        help_text="The same seed gives the same explanation.",
+    )  # fmt: skip
+    explainer_replicas = forms.IntegerField(
+        label="Its servers", min_value=1, max_value=32, initial=1, required=False
+    )
+    explainer_memory_mb = forms.IntegerField(
+        label="Memory for each of its servers, in MB", min_value=256, max_value=1024 * 1024,
+        initial=2048, required=False,
+    )  # fmt: skip
+    # Tells a form in which nothing is ticked from one that was not seen yet.
+    explainer_said = forms.CharField(required=False, initial="1", widget=forms.HiddenInput)
+
+    def __init__(self, workspace: Workspace, *args: Any, **kwargs: Any) -> None:
+        super().__init__(workspace, *args, **kwargs)
+        for name, each in self.fields.items():
+            if name.startswith("explainer"):
+                each.is_alternative = True  # type: ignore[attr-defined]
+        background: Any = self.fields["explainer_background"]
+        background.queryset = backgrounds_in(workspace)
+        version = self._version()
+        reference = getattr(version, "reference", None) if version else None
+        if reference:
+            background.empty_label = f"The version's reference data · {reference.rows:,} rows"
+        elif version:
+            background.empty_label = "None: this version has no reference data"
+        self._offer(version)
+
+    def _version(self) -> ModelVersion | None:
+        chosen = self.data.get("version") or self.initial.get("version")
+        if isinstance(chosen, ModelVersion):
+            return chosen
+        try:
+            wanted = UUID(str(chosen))
+        except ValueError:
+            return None
+        return ModelVersion.objects.filter(id=wanted, model__workspace=self.workspace).first()
+
+    def _offer(self, version: ModelVersion | None) -> None:
+        """What suits the version, and what was chosen before."""
+        found = proposals(version, background=backgrounds_in(self.workspace).exists())
+        offered = {each.method: each.label for each in found}
+        for method in [*self.initial.get("explainers", ()), *_said(self.data)]:
+            if method in WORDS:
+                offered.setdefault(method, WORDS[method].name)
+        field: Any = self.fields["explainers"]
+        field.choices = list(offered.items())
+        if not found:
+            field.help_text = "None of the methods here suits this kind of model."
+        if "explainers" not in self.initial:
+            self.initial["explainers"] = [each.method for each in found if each.recommended]
+
+    def clean_explainer_more(self) -> str:
+        text: str = self.cleaned_data["explainer_more"].strip()
+        try:
+            check_methods(methods_of(json.loads(text)) if text else ())
+        except ValueError as error:
+            raise forms.ValidationError(f"This is not JSON: {error}") from None
+        except Invalid as error:
+            raise forms.ValidationError(error.message) from None
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if "explainer_more" in data and "explainers" in data:
+            try:
+                check_methods(_methods(data))
+            except Invalid as error:
+                self.add_error("explainer_more", error.message)
+        return data
+
+    @staticmethod
+    def explainer_of(data: dict[str, Any]) -> Explainer:
+        """What the cleaned form says."""
+        methods = _methods(data)
+        if not methods:
+            return NO_EXPLAINER
+        replicas = data.get("explainer_replicas") or 1
+        return Explainer(
+            methods=methods,
+            background=data.get("explainer_background"),
+            rows=data.get("explainer_rows") or 1000,
+            seed=data.get("explainer_seed") or 0,
+            run=RunSettings(
+                min_replicas=replicas,
+                max_replicas=replicas,
+                memory_mb=data.get("explainer_memory_mb") or 2048,
+            ),
+        )
+
+
+def _said(data: Any) -> list[str]:
+    return list(data.getlist("explainers")) if hasattr(data, "getlist") else []
+
+
+def _methods(data: dict[str, Any]) -> tuple[Method, ...]:
+    plain = tuple(Method(method, method) for method in data.get("explainers") or ())
+    more = data.get("explainer_more") or ""
+    return plain + (methods_of(json.loads(more)) if more else ())
+
+
+def initial_explainer(revision: Revision) -> dict[str, Any]:
+    """What a new revision's form starts from."""
+    kept = explainer_of(revision)
+    if kept is None:
+        return {"explainers": []}
+    plain = [m for m in kept.methods if m.name == m.method and not m.settings and m.method in WORDS]
+    more = [method.as_json() for method in kept.methods if method not in plain]
+    return {
+        "explainers": [method.method for method in plain],
+        "explainer_more": json.dumps(more, indent=1, ensure_ascii=False) if more else "",
+        "explainer_background": kept.background,
+        "explainer_rows": kept.rows,
+        "explainer_seed": kept.seed,
+        "explainer_replicas": kept.run.min_replicas,
+        "explainer_memory_mb": kept.run.memory_mb,
+    }
+
+
+class BackgroundForm(forms.Form):
+    """The upload of a background."""
+
+    background_file = forms.FileField(
+        label="Table", help_text="CSV or Parquet, with a column for each feature of the model."
+    )
