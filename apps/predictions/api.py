@@ -1,0 +1,68 @@
+"""The API of the log: requests, predictions, and one prediction with its proof."""
+
+from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.response import Response
+
+from apps.predictions.erasure_api import ErasesPrediction
+from apps.predictions.log_query import (
+    PREDICTION_FILTERS,
+    REQUEST_FILTERS,
+    predictions_asked_for,
+    predictions_by_request,
+    requests_asked_for,
+)
+from apps.predictions.log_view import LogView
+from apps.predictions.models import PredictionRecord
+from apps.predictions.proof import proof_of
+from apps.predictions.serializers import prediction_out, proof_out, request_out
+
+_NUMBERS = [OpenApiParameter(name, int) for name in ("start", "end", "offset", "limit")]
+_PAGES = [*_NUMBERS, *(OpenApiParameter(name, str) for name in ("sort", "before", "after"))]
+_LIST = {200: OpenApiTypes.OBJECT}
+
+
+class RequestLogs(LogView):
+    @extend_schema(
+        responses=_LIST,
+        parameters=[
+            *_PAGES,
+            *(OpenApiParameter(name, str) for name in REQUEST_FILTERS),
+            OpenApiParameter("includeRawBody", bool),
+        ],
+    )
+    def get(self, request, workspace, deployment):
+        found = self.deployment(request, workspace, deployment)
+        parameters = request.query_params.dict()
+        rows = requests_asked_for(found, parameters)
+        if parameters.get("includeRawBody", "").lower() not in ("true", "1"):
+            return Response([request_out(row) for row in rows])
+        predictions = predictions_by_request(rows)
+        return Response([request_out(row, predictions[row.id]) for row in rows])
+
+
+class PredictionLogs(LogView):
+    @extend_schema(
+        responses=_LIST,
+        operation_id="prediction_log_list",
+        parameters=[*_PAGES, *(OpenApiParameter(name, str) for name in PREDICTION_FILTERS)],
+    )
+    def get(self, request, workspace, deployment):
+        found = self.deployment(request, workspace, deployment)
+        rows = predictions_asked_for(found, request.query_params.dict())
+        return Response([prediction_out(row) for row in rows])
+
+
+class PredictionLog(ErasesPrediction):
+    @extend_schema(responses=_LIST, operation_id="prediction_log")
+    def get(self, request, workspace, deployment, identifier):
+        found = self.deployment(request, workspace, deployment)
+        record = (
+            PredictionRecord.objects.select_related("request")
+            .filter(id=identifier, deployment=found)
+            .first()
+        )
+        if record is None:
+            raise Http404("There is no such prediction of this deployment.")
+        return Response(prediction_out(record) | {"record": proof_out(record, proof_of(record))})

@@ -1,0 +1,1 @@
+"""The data plane: an ASGI application before Django. No ORM, template or thread per request."""

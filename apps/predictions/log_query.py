@@ -1,0 +1,114 @@
+"""From the API's query string to the rows of the log."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from rest_framework.exceptions import ValidationError
+
+from apps.core.ids import first_at
+from apps.core.query import Filter, Query
+from apps.deployments.models import Deployment
+from apps.predictions.models import PredictionRecord, RequestRecord
+
+_PAGES = {"start", "end", "offset", "limit", "sort", "before", "after"}
+_STATUS = {"success": "status_code__lt", "failure": "status_code__gte"}
+MOST_ROWS = 1000
+_MOST_RAW_PREDICTIONS = 10_000
+
+Conditions = dict[str, Callable[[Filter], Q]]
+
+
+def _status(prefix: str) -> Callable[[Filter], Q]:
+    """`success` and `failure`, of the request."""
+
+    def condition(given: Filter) -> Q:
+        wanted = Q()
+        for value in given.values:
+            if value not in _STATUS or given.operator == "like":
+                text = f"{value[:60]} is not offered; use eq:success or eq:failure."
+                raise ValidationError({"status": text})
+            wanted |= Q(**{f"{prefix}{_STATUS[value]}": 400})
+        return wanted
+
+    return condition
+
+
+REQUEST_FILTERS: Conditions = {
+    "id": lambda given: given.on("id", "uuid"),
+    "status": _status(""),
+    "statusCode": lambda given: given.on("status_code", "number"),
+    "endpointType": lambda given: given.on("endpoint"),
+}
+PREDICTION_FILTERS: Conditions = {
+    "id": lambda given: given.on("id", "uuid"),
+    "requestLogId": lambda given: given.on("request_id", "uuid"),
+    "customId": lambda given: given.on("custom_id"),
+    "predictionClass": lambda given: given.on("outcome"),
+    "status": _status("request__"),
+    "statusCode": lambda given: given.on("request__status_code", "number"),
+    "endpointType": lambda given: given.on("request__endpoint"),
+}
+
+
+def requests_asked_for(deployment: Deployment, parameters: dict[str, str]) -> list[RequestRecord]:
+    """A page of a deployment's requests. Raises ValidationError, which names the parameter."""
+    query = Query(parameters, {*_PAGES, *REQUEST_FILTERS, "includeRawBody"})
+    found = RequestRecord.objects.filter(deployment=deployment)
+    return _page(found, query, REQUEST_FILTERS)
+
+
+def predictions_asked_for(
+    deployment: Deployment, parameters: dict[str, str]
+) -> list[PredictionRecord]:
+    """The same for predictions, each with its request."""
+    query = Query(parameters, {*_PAGES, *PREDICTION_FILTERS})
+    found = PredictionRecord.objects.filter(deployment=deployment).select_related("request")
+    return _page(found, query, PREDICTION_FILTERS)
+
+
+def predictions_by_request(
+    requests: list[RequestRecord],
+) -> dict[UUID, list[PredictionRecord]]:
+    """What some requests were answered with, in order. Raises ValidationError for too many."""
+    count = sum(request.count for request in requests)
+    if count > _MOST_RAW_PREDICTIONS:
+        text = (
+            f"These {len(requests)} requests hold {count:,} instances; with raw bodies at most "
+            f"{_MOST_RAW_PREDICTIONS:,} are given at once. Ask with a smaller limit."
+        )
+        raise ValidationError({"includeRawBody": text})
+    by_request: dict[UUID, list[PredictionRecord]] = defaultdict(list)
+    wanted = [request.id for request in requests]
+    for record in PredictionRecord.objects.filter(request__in=wanted).order_by("position"):
+        by_request[record.request_id].append(record)
+    return by_request
+
+
+def _page(found: QuerySet[Any], query: Query, conditions: Conditions) -> list[Any]:
+    """Times and keys are bounds on the id, which holds the time; no page scans the log."""
+    for name, condition in conditions.items():
+        given = query.filter(name)
+        if given is not None:
+            found = found.filter(condition(given))
+    found = _between(found, query.moment("start"), query.moment("end"))
+    before, after = query.identifier("before"), query.identifier("after")
+    if before is not None:
+        found = found.filter(id__lt=before)
+    if after is not None:
+        found = found.filter(id__gt=after)
+    limit = query.number("limit", default=10, least=1, most=MOST_ROWS)
+    skipped = query.skipped_rows(limit)
+    newest_first = query.newest_first({"createdAt", "id"})
+    return list(found.order_by("-id" if newest_first else "id")[skipped : skipped + limit])
+
+
+def _between(found: QuerySet[Any], start: datetime | None, end: datetime | None) -> QuerySet[Any]:
+    if start is not None:
+        found = found.filter(id__gte=first_at(start))
+    if end is not None:
+        found = found.filter(id__lt=first_at(end))
+    return found

@@ -1,0 +1,111 @@
+"""The log of a deployment: filtered, live, and as a file."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.deployments.import_views import waiting
+from apps.deployments.models import Deployment
+from apps.predictions import exporting, services
+from apps.predictions.forms import FilterForm
+from apps.predictions.models import PredictionRecord
+from apps.predictions.presentation import facts
+from apps.predictions.selectors import page, predictions_of, refused_requests_of
+from apps.predictions.views.loading import head, id_in, is_fragment, load_deployment, metadata_of
+
+_MAIN_FEATURES = 3
+
+
+@require_GET
+def prediction_list(request, workspace_slug, slug):
+    deployment = load_deployment(request, workspace_slug, slug, "prediction.view")
+    if elsewhere := waiting(deployment):
+        return elsewhere
+    metadata = metadata_of(deployment)
+    form = FilterForm(deployment, metadata, request.GET)
+    wanted = form.cleaned_data if form.is_valid() else {}
+    refused = bool(wanted.get("show"))
+    before, after = id_in(request, "before"), id_in(request, "after")
+    found = found_by(deployment, wanted) if form.is_valid() else PredictionRecord.objects.none()
+    shown = page(found, before=before, after=after)
+    main = _main(metadata)
+    context = head(deployment, "predictions") | {
+        "form": form,
+        "page": shown,
+        "refused": refused,
+        "main": [feature.get("label") or feature["name"] for feature in main],
+        "rows": shown.rows if refused else [_row(r, metadata) for r in shown.rows],
+        "filtered": any(value not in ("", None) for value in wanted.values()),
+        "case": wanted.get("custom_id", ""),
+        "live": request.GET.get("live") == "1" and not (before or after),
+        "can_be_live": not (before or after),
+        "now": timezone.now(),
+    }
+    template = "_rows" if is_fragment(request) else "list"
+    response = render(request, f"predictions/{template}.html", context)
+    response["Vary"] = "HX-Request"
+    return response
+
+
+@require_POST
+def export(request, workspace_slug, slug):
+    """The filtered predictions as a file. A POST, because it is recorded who took what."""
+    deployment = load_deployment(request, workspace_slug, slug, "prediction.view")
+    if elsewhere := waiting(deployment):
+        return elsewhere
+    metadata = metadata_of(deployment)
+    form = FilterForm(deployment, metadata, request.GET)
+    format_ = request.POST.get("format", "")
+    if not form.is_valid() or form.cleaned_data["show"] or format_ not in exporting.WRITERS:
+        messages.error(request, "Nothing was exported: choose predictions and a valid filter.")
+        return redirect("predictions:list", workspace_slug, slug)
+    services.record_export(
+        deployment=deployment,
+        format=format_,
+        filters=sorted(name for name, value in form.cleaned_data.items() if value),
+        by=request.user.actor,
+        now=timezone.now(),
+    )
+    content_type, write = exporting.WRITERS[format_]
+    names = [feature["name"] for feature in metadata.get("features") or []]
+    pages = exporting.pages_of(found_by(deployment, form.cleaned_data))
+    response = StreamingHttpResponse(write(pages, names), content_type=content_type)
+    name = f"{deployment.slug}-predictions-{timezone.now():%Y%m%d-%H%M%S}.{format_}"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def found_by(deployment: Deployment, wanted: dict[str, Any]) -> QuerySet[Any]:
+    """The rows that a valid filter asks for."""
+    times = {"start": wanted.get("start"), "end": wanted.get("end")}
+    if show := wanted.get("show"):
+        return refused_requests_of(deployment, kind=show, **times)
+    revision = wanted.get("revision")
+    return predictions_of(
+        deployment,
+        outcome=wanted.get("outcome", ""),
+        custom_id=wanted.get("custom_id", ""),
+        revision=int(revision) if revision else None,
+        min_percent=wanted.get("min_score"),
+        max_percent=wanted.get("max_score"),
+        **times,
+    ).select_related("request", "revision")
+
+
+def _main(metadata: dict[str, Any]) -> list[dict[str, Any]]:
+    """The features with a column in the list; none where the model takes tensors."""
+    features: list[dict[str, Any]] = metadata.get("features") or []
+    return features[:_MAIN_FEATURES]
+
+
+def _row(record: PredictionRecord, metadata: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "record": record,
+        "facts": facts(record.input_value, metadata)[: len(_main(metadata))],
+        "score": float(record.score) if record.score else None,
+    }
