@@ -1,0 +1,103 @@
+"""Explanations that were made after the prediction, and those of a model in general; what was
+explained with a prediction is in its record."""
+
+import json
+from typing import Any
+
+from django.db import models
+
+from apps.core.models import Record
+from apps.deployments.models import Deployment, Revision
+
+
+class Explanation(Record):
+    """What one method said of a recorded prediction, once, and never changed.
+
+    `text` is the answer as JSON, byte for byte. `digest` is SHA-256(salt ‖ canonical JSON of what
+    `commitment.content_of` names), which the event `explanation.made` carries; an erasure of the
+    prediction takes text and salt and leaves the digest. `revision` is the one whose explainer
+    answered; its model is that of the prediction.
+    """
+
+    prediction_id = models.UUIDField(db_index=True)
+    deployment = models.ForeignKey(Deployment, models.CASCADE, related_name="+")
+    revision = models.ForeignKey(Revision, models.PROTECT, related_name="+")
+    name = models.CharField(max_length=40)
+    method = models.CharField(max_length=40)
+    text = models.TextField(null=True)
+    salt = models.BinaryField(null=True)
+    digest = models.BinaryField()
+    at = models.DateTimeField()
+    by_kind = models.CharField(max_length=10)
+    by_id = models.CharField(max_length=40)
+    by_name = models.CharField(max_length=200)
+    erased_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.prediction_id}"
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The answer; empty where it was erased."""
+        found: dict[str, Any] = json.loads(self.text) if self.text else {}
+        return found
+
+
+class ExplanationJob(Record):
+    """A request to explain a recorded prediction that the worker answers.
+
+    `names` are the methods asked for, all where it is empty; `by` is the actor as JSON.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        WORKING = "working", "Being explained"
+        DONE = "done", "Explained"
+        FAILED = "failed", "Failed"
+
+    prediction_id = models.UUIDField(db_index=True)
+    deployment = models.ForeignKey(Deployment, models.CASCADE, related_name="+")
+    names = models.JSONField(default=list)
+    by = models.JSONField()
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    state_at = models.DateTimeField()
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.get_state_display()}: {self.prediction_id}"
+
+
+class GlobalExplanation(Record):
+    """What a revision's model believes in general, computed over the explainer's background.
+
+    `content` holds the answers of the explainer: `permutation` and, where a method gives
+    contributions, `contributions` (importances), and `curves`. An earlier content stays while a
+    newer one is being made, and where that fails.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        WORKING = "working", "Being computed"
+        DONE = "done", "Computed"
+        FAILED = "failed", "Failed"
+
+    revision = models.OneToOneField(Revision, models.CASCADE, related_name="global_explanation")
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    state_at = models.DateTimeField()
+    error = models.TextField(blank=True)
+    content = models.JSONField(default=dict)
+    made_at = models.DateTimeField(null=True)
+    milliseconds = models.IntegerField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.revision} in general"
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.state in (self.State.WAITING, self.State.WORKING)

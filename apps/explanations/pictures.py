@@ -1,0 +1,155 @@
+"""Charts as PNG files, with the colours of the pages; drawn by matplotlib, which lime brings."""
+
+import io
+from functools import singledispatch
+from typing import Any
+
+from apps.explanations.drawing import Curve, Ranking, Swarm, Waterfall, category_bars
+
+THEMES = {
+    "light": {
+        "surface": "#ffffff",
+        "ink": "#1c2430",
+        "ink-2": "#545d6b",
+        "rule": "#e4e0d8",
+        "rule-strong": "#cfc9bd",
+        "accent": "#1f4e8c",
+        "plus": "#b4532a",
+        "minus": "#2b6ca3",
+    },
+    "dark": {
+        "surface": "#1b1e24",
+        "ink": "#e8eaee",
+        "ink-2": "#a5adba",
+        "rule": "#2c313a",
+        "rule-strong": "#3c434f",
+        "accent": "#8ab4f0",
+        "plus": "#f0a27a",
+        "minus": "#7fb6e6",
+    },
+}
+_DPI, _WIDTH_INCHES, _ROW_INCHES = 160, 8.0, 0.38
+_LABEL = 42
+
+Theme = dict[str, str]
+
+
+def png(chart: Any, title: str, theme: str = "light") -> bytes:
+    """The picture of a chart. Raises TypeError for what is no chart."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    colours = THEMES[theme]
+    rows = _rows(chart)
+    height = 1.2 + _ROW_INCHES * rows if rows else 4.0
+    figure = Figure(figsize=(_WIDTH_INCHES, height), dpi=_DPI, facecolor=colours["surface"])
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    _dress(axes, colours, title)
+    _draw(chart, axes, colours)
+    figure.tight_layout()
+    content = io.BytesIO()
+    figure.savefig(content, format="png", metadata={"Software": None})
+    return content.getvalue()
+
+
+def _rows(chart: Any) -> int:
+    """How many rows a chart of rows has; 0 where it is none."""
+    if isinstance(chart, Waterfall):
+        return len(chart.bars) + 2
+    if isinstance(chart, Ranking):
+        return len(chart.bars)
+    if isinstance(chart, Swarm):
+        return len(chart.rows)
+    return 0 if chart.is_line else len(chart.grid)
+
+
+def _dress(axes: Any, colours: Theme, title: str) -> None:
+    axes.set_facecolor(colours["surface"])
+    axes.set_title(title, loc="left", color=colours["ink"], fontsize=11, fontweight="bold")
+    axes.tick_params(colors=colours["ink-2"], labelsize=8.5, length=0)
+    axes.grid(axis="x", color=colours["rule"], linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(colours["rule-strong"])
+
+
+@singledispatch
+def _draw(chart: Any, axes: Any, colours: Theme) -> None:
+    raise TypeError(f"{type(chart).__name__} is no chart")
+
+
+@_draw.register
+def _(chart: Waterfall, axes: Any, colours: Theme) -> None:
+    names = [f"Start {chart.base_shown}"]
+    names += [_cut(f"{b.label}: {b.note}" if b.note else b.label) for b in chart.bars]
+    for at, bar in enumerate(chart.bars, start=1):
+        axes.barh(at, bar.end - bar.start, left=bar.start, color=colours[bar.kind], height=0.62)
+        axes.text(
+            max(bar.start, bar.end),
+            at,
+            f"  {bar.shown}",
+            va="center",
+            color=colours["ink-2"],
+            fontsize=8,
+        )
+    for value in (chart.base, chart.prediction):
+        axes.axvline(value, color=colours["ink-2"], linewidth=0.9, linestyle=(0, (3, 2)))
+    _label_rows(axes, [*names, f"Prediction {chart.prediction_shown}"])
+    axes.set_xlabel(chart.unit, color=colours["ink-2"], fontsize=9)
+    axes.margins(x=0.12)
+
+
+@_draw.register
+def _(chart: Ranking, axes: Any, colours: Theme) -> None:
+    for at, bar in enumerate(chart.bars):
+        axes.barh(at, bar.part, color=colours["accent"], height=0.55)
+        if bar.low is not None and bar.high is not None:
+            axes.plot([bar.low, bar.high], [at, at], color=colours["ink"], linewidth=1.4)
+    _label_rows(axes, [_cut(bar.label) for bar in chart.bars])
+    axes.set_xlabel(chart.unit, color=colours["ink-2"], fontsize=9)
+
+
+@_draw.register
+def _(chart: Swarm, axes: Any, colours: Theme) -> None:
+    for at, (_, dots) in enumerate(chart.rows):
+        shades = [_shade(rank) for _, rank in dots]
+        spread = [at + ((i * 7) % 11 - 5) / 22 for i in range(len(dots))]
+        axes.scatter(
+            [x for x, _ in dots], spread, s=9, alpha=shades, color=colours["accent"], linewidths=0
+        )
+    axes.axvline(0, color=colours["ink-2"], linewidth=0.9)
+    _label_rows(axes, [_cut(label) for label, _ in chart.rows])
+    axes.set_xlabel(chart.unit, color=colours["ink-2"], fontsize=9)
+
+
+def _shade(rank: float | None) -> float:
+    return 0.5 if rank is None else 0.2 + 0.8 * rank
+
+
+@_draw.register
+def _(chart: Curve, axes: Any, colours: Theme) -> None:
+    if not chart.is_line:
+        bars = category_bars(chart)
+        for at, bar in enumerate(bars):
+            axes.barh(at, bar.part, color=colours["accent"], height=0.55)
+        _label_rows(axes, [_cut(bar.label) for bar in bars])
+        axes.set_xlabel(chart.unit, color=colours["ink-2"], fontsize=9)
+        return
+    axes.grid(axis="y", color=colours["rule"], linewidth=0.7)
+    faint = 0.25 if len(chart.single) > 1 else 1.0
+    for line in chart.single:
+        axes.plot(chart.grid, line, color=colours["plus"], linewidth=0.9, alpha=faint)
+    axes.plot(chart.grid, chart.average, color=colours["accent"], linewidth=2.2)
+    axes.set_xlabel(chart.label, color=colours["ink-2"], fontsize=9)
+    axes.set_ylabel(chart.unit, color=colours["ink-2"], fontsize=9)
+
+
+def _label_rows(axes: Any, names: list[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…"

@@ -1,0 +1,47 @@
+"""Charts in templates."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+
+from apps.explanations import drawing
+from apps.explanations.words import Alternative, plain_number
+
+register = template.Library()
+
+register.simple_tag(drawing.waterfall_row)
+register.simple_tag(drawing.end_row)
+register.simple_tag(drawing.ranking_row)
+register.simple_tag(drawing.category_row)
+register.simple_tag(drawing.swarm_row)
+register.filter("force", drawing.force)
+register.filter("curve_picture", drawing.curve_picture)
+register.filter("category_bars", drawing.category_bars)
+
+
+@register.filter
+def said(chart: Any, value: float) -> str:
+    """A value of a curve in its unit."""
+    return str(chart.said(value))
+
+
+@register.filter
+def number_words(value: Any) -> str:
+    """A number of a chart's table; text stays as it is."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return plain_number(value) if is_number else "–" if value is None else str(value)
+
+
+@register.simple_tag
+def filled_in(record: Any, alternative: Alternative) -> str:
+    """The query with which the Try page begins at a counterfactual."""
+    changes = [(f"to.{name}", value) for name, value in alternative.changed]
+    return f"?{urlencode([('from', str(record.id)), *changes])}"
+
+
+@register.inclusion_tag("explanations/_table.html")
+def chart_table(chart: Any, summary: str = "As a table") -> dict[str, Any]:
+    """The numbers of a chart, folded."""
+    heads, rows = chart.table()
+    return {"heads": heads, "rows": rows, "summary": summary}
