@@ -38,8 +38,9 @@ class ClassCalibration:
         given = _rows(probabilities, self.classes)
         if self.method == "lac":
             return np.asarray(1 - given <= np.array(self.thresholds), dtype=np.bool_)
-        before = _mass(given) - given
-        return np.asarray(before < np.array(self.thresholds), dtype=np.bool_)
+        found = _mass(given) <= np.array(self.thresholds)
+        found[np.arange(len(given)), given.argmax(axis=1)] = True
+        return np.asarray(found, dtype=np.bool_)
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,10 @@ def calibrate_classes(
     """Thresholds from held-out cases: a row of probabilities and an actual for each.
 
     `lac`, the smallest sets, takes 1 - probability of the actual (Sadinle, Lei & Wasserman 2019,
-    JASA 114, 223-234). `aps`, which adapts to the case, takes the probability of all classes down
-    to the actual (Romano, Sesia & Candès 2020, NeurIPS) and holds the class that reaches the
-    threshold: without the paper's random draw, so that a set can be reproduced, hence somewhat
-    wide and never empty. `per_class` promises 1 - alpha within each actual class (Mondrian:
-    Vovk et al. 2005, 4.5).
+    JASA 114, 223-234). `aps`, which adapts to the case, takes the probability of all likelier
+    classes and half that of the actual, and always holds the likeliest class (Romano, Sesia &
+    Candès 2020, NeurIPS, with one half for their random share, so that a set can be reproduced).
+    `per_class` promises 1 - alpha within each actual class (Mondrian: Vovk et al. 2005, 4.5).
     """
     given = _rows(probabilities, classes)
     place = {name: index for index, name in enumerate(classes)}
@@ -154,12 +154,12 @@ def number_uncertainty(low: ArrayLike, high: ArrayLike, threshold: float | None 
 
 
 def _mass(probabilities: Floats) -> Floats:
-    """For every class the probability of those that are likelier, and its own."""
+    """For every class the probability of those that are likelier, and half its own."""
     order = np.argsort(-probabilities, axis=1, kind="stable")
     summed = np.cumsum(np.take_along_axis(probabilities, order, axis=1), axis=1)
     mass = np.empty_like(probabilities)
     np.put_along_axis(mass, order, summed, axis=1)
-    return mass
+    return np.asarray(mass - probabilities / 2, dtype=np.float64)
 
 
 def _rows(probabilities: ArrayLike, classes: Sequence[Hashable]) -> Floats:

@@ -135,9 +135,15 @@ def test_the_sets_follow_from_the_scores_by_hand() -> None:
     assert lac.thresholds == pytest.approx([0.7] * 3)
     assert lac.sets([0.25, 0.35, 0.4]).tolist() == [[False, True, True]]
     aps = calibrate_classes(given, ["a", "b", "c", "a"], ["a", "b", "c"], 0.2, method="aps")
-    assert aps.thresholds == pytest.approx([0.9] * 3)  # 0.9, 0.8, 0.6 and 0.5 + 0.3
-    assert aps.sets([0.25, 0.35, 0.4]).tolist() == [[True, True, True]]
+    assert aps.thresholds == pytest.approx([0.65] * 3)  # 0.45, 0.4, 0.3 and 0.5 + 0.15
+    assert aps.sets([0.25, 0.35, 0.4]).tolist() == [[False, True, True]]
     assert aps.sets([0.05, 0.91, 0.04]).tolist() == [[False, True, False]]
+
+
+def test_an_adaptive_set_holds_the_likeliest_class_even_where_its_score_is_above() -> None:
+    aps = calibrate_classes([[0.6, 0.4]] * 4, ["a"] * 4, ["a", "b"], 0.2, method="aps")
+    assert aps.thresholds == pytest.approx([0.3] * 2)
+    assert aps.sets([0.99, 0.01]).tolist() == [[True, False]]
 
 
 def test_an_interval_is_as_wide_as_the_case_is_hard() -> None:
