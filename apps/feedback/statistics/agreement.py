@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from apps.feedback.statistics.classes import places_of
 from apps.feedback.statistics.proportions import Share, wilson
 
 Floats = NDArray[np.float64]
@@ -30,8 +31,8 @@ class Kappa:
     """1 is full agreement, 0 that of chance; `value` is None where `reason` says why.
 
     `observed` and `expected` are the agreement there is and that of chance, as shares; `n` the
-    cases judged at least twice, `left_out` those judged once. The interval is None where the
-    cases are too few for one, as with a single case.
+    cases judged at least twice, `left_out` those judged once. Standard error and interval are
+    None where the cases show no spread to take them from: a single one, or full agreement.
     """
 
     value: float | None
@@ -63,11 +64,12 @@ def cohen_kappa(
     classes, which `classes` gives in order, as Cohen 1968, Psychological Bulletin 70, 213-220;
     standard error of Fleiss, Cohen & Everitt 1969, Psychological Bulletin 72, 323-327.
     """
-    place = {name: index for index, name in enumerate(classes)}
+    one, other = places_of(first, classes), places_of(second, classes)
+    if len(one) != len(other):
+        raise ValueError(f"One reviewer judged {len(one)} cases, the other {len(other)}.")
     table = np.zeros((len(classes), len(classes)))
-    for a, b in zip(first, second, strict=True):
-        table[place[a], place[b]] += 1
-    n = len(first)
+    np.add.at(table, (one, other), 1)
+    n = len(one)
     if not n:
         return Kappa(None, None, None, None, None, None, 0, reason=_NONE)
     shares, credit = table / n, _credit(len(classes), weights)
@@ -120,6 +122,8 @@ def fleiss_kappa(counts: ArrayLike, confidence: float = 0.95) -> Kappa:
 def _kappa(
     value: float, error: float, half: float, shares: tuple[float, float], n: int, left_out: int
 ) -> Kappa:
+    if math.isclose(error, 0, abs_tol=1e-9):
+        return Kappa(value, None, None, None, *shares, n, left_out)
     low, high = max(-1.0, value - half), min(1.0, value + half)
     return Kappa(value, low, high, error, *shares, n, left_out)
 

@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from apps.feedback.statistics.classes import places_of
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Method = Literal["lac", "aps"]
@@ -76,6 +78,8 @@ def conformal_quantile(scores: ArrayLike, alpha: float) -> float:
     if not 0 < alpha < 1:
         raise ValueError("alpha lies between 0 and 1, without either.")
     ordered = np.sort(np.asarray(scores, dtype=np.float64))
+    if np.isnan(ordered).any():
+        raise ValueError("A score is missing: leave cases without an actual out.")
     rank = math.ceil((len(ordered) + 1) * (1 - alpha) - 1e-9)
     return float(ordered[rank - 1]) if rank <= len(ordered) else math.inf
 
@@ -98,8 +102,7 @@ def calibrate_classes(
     `per_class` promises 1 - alpha within each actual class (Mondrian: Vovk et al. 2005, 4.5).
     """
     given = _rows(probabilities, classes)
-    place = {name: index for index, name in enumerate(classes)}
-    actual = np.array([place[each] for each in actuals], dtype=np.int64)
+    actual = places_of(actuals, classes)
     if len(actual) != len(given):
         raise ValueError("There is one actual for each row of probabilities.")
     score = 1 - given if method == "lac" else _mass(given)

@@ -52,6 +52,10 @@ class Estimate:
     reason: str = ""
 
 
+_NOTHING = Estimate(None, None, None, None, 0, reason="No case has been reviewed yet.")
+_MORE = "{} cases were reviewed of a stream of {}."
+
+
 @dataclass(frozen=True)
 class StreamShare:
     """A share of all cases of a stream, beside the plain share of its reviewed cases.
@@ -117,6 +121,10 @@ def horvitz_thompson(
 ) -> Estimate:
     """The mean over `population` cases; unbiased, and wide where the number drawn varies much."""
     given, chance = _sample(values, probability)
+    if not len(given):
+        return _NOTHING
+    if population < len(given):
+        raise ValueError(_MORE.format(len(given), population))
     mean = float(np.sum(given / chance)) / population
     variance = float(np.sum((1 - chance) * (given / chance) ** 2)) / population**2
     return _estimate(mean, variance, given, chance, confidence)
@@ -129,7 +137,7 @@ def hajek(values: ArrayLike, probability: ArrayLike, confidence: float = 0.95) -
     """
     given, chance = _sample(values, probability)
     if not len(given):
-        return Estimate(None, None, None, None, 0, reason="No case has been reviewed yet.")
+        return _NOTHING
     weight = 1 / chance
     mean = float(np.average(given, weights=weight))
     variance = _ratio_variance(given, weight, mean)
@@ -153,7 +161,7 @@ def stream_share(
     certain, sampled = int(is_certain.sum()), int((~is_certain).sum())
     rest = population - certain
     if rest < sampled:
-        raise ValueError(f"{len(given)} cases were reviewed of a stream of {population}.")
+        raise ValueError(_MORE.format(len(given), population))
     plain = wilson(int(given.sum()), len(given), confidence)
     known = float(given[is_certain].sum())
     if not rest:
@@ -209,6 +217,8 @@ def _estimate(
 def _sample(values: ArrayLike, probability: ArrayLike) -> tuple[Floats, Floats]:
     given = np.asarray(values, dtype=np.float64)
     chance = np.broadcast_to(np.asarray(probability, dtype=np.float64), given.shape)
+    if not np.all(np.isfinite(given)):
+        raise ValueError("A reviewed case has a value: leave out those without one.")
     if not np.all((chance > 0) & (chance <= 1)):
         raise ValueError("A reviewed case has an inclusion probability above 0 and at most 1.")
     return given, chance

@@ -104,7 +104,7 @@ def test_no_case_has_no_kappa() -> None:
 
 
 def test_reviewers_of_unequal_numbers_of_cases_are_refused() -> None:
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="One reviewer judged 2 cases, the other 1"):
         cohen_kappa(["a", "b"], ["a"], ["a", "b"])
 
 
@@ -137,3 +137,14 @@ def test_a_single_case_has_a_kappa_and_no_interval() -> None:
     found = fleiss_kappa([[2, 1]])
     assert found.value == pytest.approx((1 / 3 - 5 / 9) / (4 / 9))
     assert found.low is None
+
+
+def test_full_agreement_on_few_cases_claims_no_certainty() -> None:
+    for found in (cohen_kappa("abab", "abab", "ab"), fleiss_kappa([[2, 0], [0, 3], [2, 0]])):
+        assert found.value == pytest.approx(1)
+        assert (found.low, found.high, found.standard_error) == (None, None, None)
+
+
+def test_a_class_that_is_none_is_named() -> None:
+    with pytest.raises(ValueError, match="maybe is none of the classes good, bad"):
+        cohen_kappa(["good"], ["maybe"], ["good", "bad"])

@@ -172,3 +172,14 @@ def test_an_interval_that_holds_the_threshold_deeper_is_more_uncertain() -> None
     found = number_uncertainty([0, 2, 6, 4.5], [4, 10, 9, 12], threshold=5)
     assert found.tolist() == [-1, 3, -1, 0.5]
     assert number_uncertainty([0], [4]).tolist() == [4]
+
+
+def test_a_missing_or_strange_actual_is_refused_in_words() -> None:
+    with pytest.raises(ValueError, match="leave cases without an actual out"):
+        calibrate_numbers([1, 2], [1, math.nan], 0.5)
+    with pytest.raises(ValueError, match="c is none of the classes a, b"):
+        calibrate_classes([[0.5, 0.5]], ["c"], ["a", "b"], 0.5)
+    with pytest.raises(ValueError, match="one actual for each row"):
+        calibrate_classes([[0.5, 0.5]], ["a", "b"], ["a", "b"], 0.5)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        calibrate_classes([[0.5, math.nan]], ["a"], ["a", "b"], 0.5)

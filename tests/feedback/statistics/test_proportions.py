@@ -61,7 +61,8 @@ def test_a_case_is_included_by_any_of_its_paths() -> None:
 def all_samples(chance: np.ndarray) -> list[tuple[np.ndarray, float]]:
     """Every sample that Poisson sampling can draw, with its probability."""
     masks = [np.array(each, dtype=bool) for each in product([True, False], repeat=len(chance))]
-    return [(mask, float(np.prod(np.where(mask, chance, 1 - chance)))) for mask in masks]
+    drawn = [(mask, float(np.prod(np.where(mask, chance, 1 - chance)))) for mask in masks]
+    return [(mask, weight) for mask, weight in drawn if weight]
 
 
 def test_horvitz_thompson_and_its_variance_are_unbiased_over_every_possible_sample() -> None:
@@ -93,7 +94,14 @@ def test_equal_probabilities_leave_the_mean_and_nearly_the_fair_size() -> None:
 
 
 def test_nothing_reviewed_gives_no_estimate() -> None:
-    assert hajek([], []).reason == "No case has been reviewed yet."
+    for found in (hajek([], []), horvitz_thompson([], [], 10)):
+        assert found.value is None
+        assert found.reason == "No case has been reviewed yet."
+
+
+def test_a_case_without_a_value_is_refused() -> None:
+    with pytest.raises(ValueError, match="leave out those without one"):
+        hajek([1, np.nan], 0.5)
 
 
 def test_certain_cases_count_once_and_the_slice_stands_for_the_rest() -> None:
@@ -129,6 +137,8 @@ def test_drawn_cases_that_wait_make_no_bias() -> None:
 def test_more_reviewed_than_there_are_is_refused() -> None:
     with pytest.raises(ValueError, match="2 cases were reviewed of a stream of 1"):
         stream_share([1, 0], 0.5, 1)
+    with pytest.raises(ValueError, match="2 cases were reviewed of a stream of 1"):
+        horvitz_thompson([1, 0], 0.5, 1)
 
 
 def test_a_case_that_could_not_be_drawn_is_refused() -> None:
