@@ -109,6 +109,7 @@ class ExplainerServer(ModelServer):
         if len(instances) > most:
             raise BadRequest(f"At most {most:,} instances are explained at once")
         names = explanations.names(asked.get("explainers"))
+        job.served = _served(asked.get("outputs"), len(instances))
         return {"explanations": explanations.explained(instances, names, job)}
 
     def _summarise(self, asked: dict[str, Any], job: Job) -> dict[str, Any]:
@@ -156,6 +157,13 @@ def _object_in(body: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadRequest("The body must be a JSON object")
     return content
+
+
+def _served(given: Any, count: int) -> list[Any] | None:
+    """What the model's server answered, one for each instance. Raises BadRequest."""
+    if given is not None and (not isinstance(given, list) or len(given) != count):
+        raise BadRequest('"outputs" must be a list with what the model answered for each instance')
+    return given
 
 
 def _seconds(asked: dict[str, Any]) -> float:

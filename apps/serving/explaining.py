@@ -27,20 +27,24 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class Job:
-    """One request's time: `seconds` from its arrival, whatever it waits for and however often."""
+    """One request's time: `seconds` from its arrival, whatever it waits for and however often.
+
+    `served` is what the model's server answered for its instances, where the request says so.
+    """
 
     seconds: float
     arrived: float = field(default_factory=time.monotonic)
     began: float | None = None
     ended: bool = False
     budget: Budget | None = None
+    served: list[Any] | None = None
 
     def allowance(self) -> Budget:
         """A budget of what is left. Raises BudgetExceeded where nothing is."""
         left = self.arrived + self.seconds - time.monotonic()
         if left <= 0:
             raise self.exceeded()
-        self.budget = Budget(left)
+        self.budget = Budget(left, served=self.served)
         return self.budget
 
     def exceeded(self) -> BudgetExceeded:

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-_START_SECONDS = 240
+_START_SECONDS = 900
 
 
 def free_port() -> int:
@@ -96,15 +96,18 @@ class Api:
         headers = self.headers | {"Content-Type": "application/json"}
         return self.product.call("POST", f"{self.base}/{path}", json.dumps(body).encode(), headers)
 
-    def upload(self, path: str, artifact: Path, metadata: dict[str, Any]) -> Any:
-        """A model version from a file."""
+    def upload(
+        self, path: str, artifact: Path, metadata: dict[str, Any], sample: Path | None = None
+    ) -> Any:
+        """A model version from a file, and from one of reference data."""
         mark = uuid.uuid4().hex
         head = f'--{mark}\r\nContent-Disposition: form-data; name="'
-        body = (
-            f'{head}metadata"\r\n\r\n{json.dumps(metadata)}\r\n'
-            f'{head}artifact"; filename="{artifact.name}"\r\n\r\n'
-        ).encode()
-        body += artifact.read_bytes() + f"\r\n--{mark}--\r\n".encode()
+        body = f'{head}metadata"\r\n\r\n{json.dumps(metadata)}\r\n'.encode()
+        for field, file in {"artifact": artifact, "sample": sample}.items():
+            if file is not None:
+                body += f'{head}{field}"; filename="{file.name}"\r\n\r\n'.encode()
+                body += file.read_bytes() + b"\r\n"
+        body += f"--{mark}--\r\n".encode()
         headers = self.headers | {"Content-Type": f"multipart/form-data; boundary={mark}"}
         return self.product.call("POST", f"{self.base}/{path}", body, headers)
 

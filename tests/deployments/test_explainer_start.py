@@ -1,5 +1,6 @@
 """An explainer on its way to serve: with its revision, or not at all; real servers."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,15 @@ def test_it_starts_with_its_revision_and_says_what_it_has(
     assert set(route.explainer.targets) & set(route.targets) == set()
     [given] = explainers.explained(route.explainer.targets[0], [{"a": 1.0, "b": 0.0}])
     assert given[0]["method"] == "shap.linear"
+
+
+def test_it_gives_way_to_its_model(deployment: Deployment, reconciler: Reconciler) -> None:
+    tick_until(reconciler, lambda: active(deployment) == 1, seconds=90)
+    nice = {
+        replica.component.kind: os.getpriority(os.PRIO_PROCESS, replica.handle["pid"])
+        for replica in Replica.objects.select_related("component")
+    }
+    assert nice[Component.Kind.EXPLAINER] == nice[Component.Kind.MODEL] + 10
 
 
 def test_one_that_fails_its_start_keeps_the_old_revision_serving(

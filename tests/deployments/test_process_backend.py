@@ -210,6 +210,7 @@ def test_the_launcher_refuses_to_go_on_without_its_locks(tmp_path: Path) -> None
         "directory": "/",
         "command": ["/bin/true"],
         "environment": {},
+        "nice": 0,
         "limits": {},
         "landlock": {"read": ["/proc/self/root\x00"], "execute": [], "write": []},
     }

@@ -25,12 +25,13 @@ _workers: list["Worker"] = []
 
 
 class Worker:
-    """Speaks with the environment of one framework."""
+    """Speaks with the environment of one framework, or with another Python about its cases."""
 
-    def __init__(self, framework: str) -> None:
+    def __init__(self, framework: str, python: Path | None = None) -> None:
         from tests.serving.environments import interpreter
 
-        command = [str(interpreter(framework)), "-m", "tests.serving.elsewhere", framework]
+        python = python or interpreter(framework)
+        command = [str(python), "-m", "tests.serving.elsewhere", framework]
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(_ROOT), "HOME": "/nowhere"}
         environment |= {"PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(

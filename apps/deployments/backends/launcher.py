@@ -1,6 +1,6 @@
 """Locks itself in, then becomes a model server. Run with `python -I launcher.py config.json`.
 
-Standard library alone. In this order: resource limits, another user and no capabilities where
+Standard library alone. In this order: its priority, resource limits, another user and no capabilities where
 root starts it, no new privileges, a Landlock domain (Linux): files may be read and written only
 where the configuration says, only the interpreter may be executed, and no TCP connection made or
 accepted; and a filter of system calls. Exits with 4 where a lock that the configuration requires
@@ -45,6 +45,7 @@ def main() -> None:
 
 def lock_in(config: dict[str, Any]) -> None:
     """Applies all locks of the configuration to this process."""
+    os.nice(config["nice"])
     for name, value in config["limits"].items():
         kind = getattr(resource, name)
         hard = resource.getrlimit(kind)[1]

@@ -199,12 +199,13 @@ class Gateway:
         predictions = await passing(call, route, instances)
         if wish is None:
             return predictions
-        given = instances
-        if call.between is not None and call.between.inputs is not None:
-            given = call.between.inputs
+        given, gave = instances, predictions
+        if call.between is not None:
+            given = instances if call.between.inputs is None else call.between.inputs
+            gave = predictions if call.between.outputs is None else call.between.outputs
         sent = time.perf_counter()
         try:
-            call.explanations = await self.explaining.explain(route, given, wish)
+            call.explanations = await self.explaining.explain(route, given, gave, wish)
         finally:
             call.explain_us = round((time.perf_counter() - sent) * 1_000_000)
         return predictions

@@ -58,15 +58,18 @@ class Explaining:
             raise GatewayError(400, text)
 
     async def explain(
-        self, route: Route, instances: list[Any], wish: Wish
+        self, route: Route, instances: list[Any], outputs: list[Any], wish: Wish
     ) -> list[list[dict[str, Any]]]:
-        """For each instance, as the model got it, the answer of each method. Raises GatewayError:
-        503 where the explainer is away, 504 where its time is up."""
+        """For each instance, as the model got it, the answer of each method, which is told what
+        the model gave. Raises GatewayError: 503 where the explainer is away, 504 where its time
+        is up."""
         explainer = route.explainer
         assert explainer is not None
         if not explainer.targets:
             raise unavailable("The explainer of this deployment is not ready; predictions are.")
         body = {"instances": instances, "explainers": wish.names, "seconds": self.seconds}
+        if route.metadata.get("features"):
+            body["outputs"] = outputs
         try:
             reply = await self.client.post(
                 explainer.targets,

@@ -72,12 +72,16 @@ class BudgetExceeded(ServingError):
 
 @dataclass(slots=True)
 class Budget:
-    """Seconds, and rows asked of the model (0 is no limit), of one request."""
+    """Seconds, and rows asked of the model (0 is no limit), of one request.
+
+    `served` is what the model's own server answered for the request's instances, where known.
+    """
 
     seconds: float
     rows: int = 0
     used_rows: int = 0
     started: float = field(default_factory=time.monotonic)
+    served: list[Any] | None = None
 
     @property
     def used_seconds(self) -> float:

@@ -4,6 +4,7 @@ Nothing here imports a library: the loaded model brings its own objects.
 """
 
 import json
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,12 @@ import pandas as pd
 from apps.serving.errors import BadRequest
 from apps.serving.explainers.booster_forest import xgboost_forest
 from apps.serving.explainers.forest import Forest
+from apps.serving.explainers.lightgbm_forest import (
+    as_codes,
+    averaged_rounds,
+    categorical_columns,
+    lightgbm_forest,
+)
 from apps.serving.explainers.subject import Subject, columns_of, two_sided
 
 _LOG_LINKS = ("count:poisson", "reg:gamma", "reg:tweedie", "poisson", "gamma", "tweedie")
@@ -128,7 +135,10 @@ class XGBoostSubject(BoosterSubject):
 
 
 class LightGBMSubject(BoosterSubject):
-    """The raw score of a booster."""
+    """The raw score of a booster; the mean of the trees where it is a forest.
+
+    The library gives a forest's raw scores and contributions as sums, its outputs from the mean.
+    """
 
     def _known_classes(self, described: dict[str, Any]) -> list[Any]:
         return list(range(max(self.model.booster.num_model_per_iteration(), 2)))
@@ -141,13 +151,37 @@ class LightGBMSubject(BoosterSubject):
         return columns_of(raw)
 
     def raw_of(self, prepared: np.ndarray) -> np.ndarray:
-        raw = self.native.predict(prepared, raw_score=True, num_threads=self.model.threads)
-        return two_sided(np.asarray(raw)) if self.classes else columns_of(np.asarray(raw))
+        sums = self.native.predict(prepared, raw_score=True, num_threads=self.model.threads)
+        raw = np.asarray(sums) / self._averaged
+        return two_sided(raw) if self.classes else columns_of(raw)
 
     def native_contributions(self, prepared: np.ndarray) -> np.ndarray:
         """(n, outputs, features + 1); the last column is the base value."""
-        found = self.native.predict(prepared, pred_contrib=True, num_threads=self.model.threads)
-        return np.asarray(found).reshape(len(prepared), -1, len(self.names) + 1)
+        sums = self.native.predict(prepared, pred_contrib=True, num_threads=self.model.threads)
+        return np.asarray(sums).reshape(len(prepared), -1, len(self.names) + 1) / self._averaged
+
+    def forest(self, target: int) -> Forest:
+        """The trees that give the raw score; raises LoadError where they cannot be read."""
+        return lightgbm_forest(self._text, target, len(self.classes))
+
+    def encoded_of(self, prepared: np.ndarray) -> np.ndarray:
+        """Numbers in the columns of categories as the library takes them."""
+        encoded = prepared.copy()
+        for column in self._categorical:
+            encoded[:, column] = as_codes(prepared[:, column])
+        return encoded
+
+    @cached_property
+    def _text(self) -> str:
+        return str(self.native.model_to_string(num_iteration=-1))
+
+    @cached_property
+    def _averaged(self) -> int:
+        return averaged_rounds(self._text)
+
+    @cached_property
+    def _categorical(self) -> list[int]:
+        return categorical_columns(self._text)
 
 
 class CatBoostSubject(Subject):

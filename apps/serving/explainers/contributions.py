@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from apps.serving.errors import BadRequest, ModelFailure
-from apps.serving.explainers.base import Background, Budget, answer, plain
+from apps.serving.explainers.base import Background, Budget, answer, plain_rows
 from apps.serving.explainers.subject import Subject
 
 EXACT = 1e-6
@@ -49,15 +49,20 @@ class ContributionExplainer:
 
     def fit(self, background: Background) -> None:
         self.background = background
+        if background is not None:
+            self.subject.learn(background.frame)
 
     def explain(self, instances: list[Any], budget: Budget) -> list[dict[str, Any]]:
         """One answer per instance, all or none."""
         frame = self.subject.frame(instances)
         answers: list[dict[str, Any]] = [{}] * len(frame)
         for subject, rows in self.subject.by_target(frame):
-            part = frame if len(rows) == len(frame) else frame.iloc[rows].reset_index(drop=True)
-            for row, made in zip(rows, self._explained(subject, part, budget), strict=True):
-                answers[row] = made
+            whole, served = len(rows) == len(frame), budget.served
+            part = frame if whole else frame.iloc[rows].reset_index(drop=True)
+            told = served if whole or served is None else [served[row] for row in rows]
+            made = self._explained(subject, part, told, budget)
+            for row, each in zip(rows, made, strict=True):
+                answers[row] = each
         return answers
 
     def contributions(
@@ -67,20 +72,20 @@ class ContributionExplainer:
         raise NotImplementedError
 
     def _explained(
-        self, subject: Subject, frame: pd.DataFrame, budget: Budget
+        self, subject: Subject, frame: pd.DataFrame, served: list[Any] | None, budget: Budget
     ) -> list[dict[str, Any]]:
         budget.spend(len(frame))
-        prepared = subject.prepared(frame)
-        scores, outputs = subject.scores_of(prepared), subject.answers_of(prepared)
-        found = self.contributions(subject, frame, prepared, budget)
-        errors = self._errors(found, scores)
+        told = subject.told(frame, served)
+        found = self.contributions(subject, frame, told.prepared, budget)
+        errors = self._errors(found, told.scores)
+        values = plain_rows(frame)
         budget.check()
         return [
             answer(
                 self,
                 subject,
-                prediction=scores[row],
-                output=outputs[row],
+                prediction=told.scores[row],
+                output=told.answers[row],
                 base_value=float(found.base[row]),
                 background=self.background,
                 fidelity={
@@ -90,9 +95,9 @@ class ContributionExplainer:
                 },
                 budget=budget,
                 contributions=[
-                    {"feature": name, "value": plain(value), "contribution": float(share)}
+                    {"feature": name, "value": value, "contribution": share}
                     for name, value, share in zip(
-                        subject.names, frame.iloc[row].tolist(), found.values[row], strict=True
+                        subject.names, values[row], found.values[row].tolist(), strict=True
                     )
                 ],
             )

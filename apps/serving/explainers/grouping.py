@@ -75,13 +75,13 @@ def _column_transformer(step: ColumnTransformer, sources: Sources, names: list[s
     found = [-1] * width
     for name, part, columns in step.transformers_:
         place = step.output_indices_[name]
-        at = _positions(columns, names)
+        at = positions(columns, names)
         taken = _through(part, [sources[i] for i in at], [names[i] for i in at])
         found[place.start : place.stop] = taken
     return found
 
 
-def _positions(columns: Any, names: list[str]) -> list[int]:
+def positions(columns: Any, names: list[str]) -> list[int]:
     """The positions of what a ColumnTransformer took: names, numbers, a slice or a mask."""
     if isinstance(columns, slice):
         if isinstance(columns.start, str) or isinstance(columns.stop, str):

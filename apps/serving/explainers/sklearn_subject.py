@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import sklearn
 
-from apps.serving.errors import LoadError
+from apps.serving.errors import LoadError, ServingError
+from apps.serving.explainers.encoding import Encoding, Unsure
 from apps.serving.explainers.forest import Forest, forest_of
 from apps.serving.explainers.grouping import groups_of
-from apps.serving.explainers.subject import Subject, columns_of, two_sided
+from apps.serving.explainers.subject import Subject, Told, columns_of, two_sided
 
 _LOG_ODDS = {
     "HistGradientBoostingClassifier",
@@ -17,6 +18,7 @@ _LOG_ODDS = {
     "LogisticRegression",
     "LogisticRegressionCV",
 }
+_NEAR = 1e-7
 _LOG_LINKS = {"PoissonRegressor", "GammaRegressor"}
 
 
@@ -30,6 +32,7 @@ class SklearnSubject(Subject):
         self, model: Any, metadata: dict[str, Any], sample: pd.DataFrame | None = None
     ) -> None:
         self.steps, self.final = opened(model.native)
+        self._encoding: Encoding | None = None
         super().__init__(model, metadata, sample)
 
     def _unit(self) -> str:
@@ -53,6 +56,38 @@ class SklearnSubject(Subject):
             for step in self.steps:
                 data = step.transform(data)
         return data
+
+    def learn(self, frame: pd.DataFrame) -> None:
+        """Where the steps have a short way that gives their own numbers for these rows."""
+        if not self.steps or self._encoding is not None:
+            return
+        try:
+            encoding = Encoding(self.steps, self.names)
+        except Unsure:
+            return
+        if encoding.proven(self.cast(frame), self.prepared(frame)):
+            self._encoding = encoding
+
+    def told(self, frame: pd.DataFrame, served: list[Any] | None = None) -> Told:
+        """The short way counts where it leads to what the whole model, elsewhere, has answered."""
+        if served is not None and self._encoding is not None:
+            prepared = self._encoding.of(frame)
+            if prepared is not None and self._leads_to(served, prepared):
+                return Told(prepared, self.scores_of(prepared), self.answers_of(prepared))
+        return super().told(frame)
+
+    def _leads_to(self, served: list[Any], prepared: Any) -> bool:
+        """The same outputs, so near that log-odds and values agree to the tolerance of a sum."""
+        if self.problem == "classification":
+            return False  # a label says too little
+        try:
+            given, outputs = self.read(served), self.outputs_of(prepared)
+        except ServingError:
+            return False
+        if given.shape != outputs.shape:
+            return False
+        size = np.minimum(given, 1.0 - given) if self.classes else np.maximum(1.0, np.abs(given))
+        return bool((np.abs(given - outputs) <= _NEAR * np.abs(size)).all())
 
     def taken(self, frame: pd.DataFrame) -> Any:
         """What the whole model takes: a frame where it was fitted on one, else an array."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -24,6 +25,16 @@ _SUBJECTS = {
     "tensorflow": "apps.serving.explainers.tensor_subject:TensorSubject",
     "onnx": "apps.serving.explainers.tensor_subject:TensorSubject",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a model says of rows: scores (n,) in its unit, answers as served, and what its final
+    estimator took for them."""
+
+    prepared: Any
+    scores: np.ndarray
+    answers: list[Any]
 
 
 def subject_of(
@@ -128,6 +139,14 @@ class Subject:
     def prepared(self, frame: pd.DataFrame) -> Any:
         """What the final estimator takes; to be passed on where several things are asked."""
         return self.instances(frame)
+
+    def learn(self, frame: pd.DataFrame) -> None:
+        """Looks for a shorter way to the same numbers, on rows of the background."""
+
+    def told(self, frame: pd.DataFrame, served: list[Any] | None = None) -> Told:
+        """All that the model says of rows; `served` is what its server answered for them."""
+        prepared = self.prepared(frame)
+        return Told(prepared, self.scores_of(prepared), self.answers_of(prepared))
 
     def outputs(self, frame: pd.DataFrame) -> np.ndarray:
         """(n, k) probabilities, or (n, m) values, as the model itself gives them."""

@@ -1,4 +1,5 @@
-"""What an explainer reads beside the model reaches every kind of replica, and nothing else does."""
+"""What an explainer reads beside the model reaches every kind of replica, and nothing else does;
+and what it may take of the processor."""
 
 import json
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from apps.core.ids import uuid7
-from apps.deployments.backends import confinement, swarm
+from apps.deployments.backends import confinement, docker, swarm
 from apps.deployments.backends.base import ReplicaSpec
 from apps.deployments.backends.containers import Listening, beside, server_inside
 from apps.registry import storage
@@ -57,3 +58,19 @@ def test_a_task_of_the_swarm_fetches_it_with_the_model(spec: ReplicaSpec, settin
     assert str(Path(more["target"]).parent) == mounts[0]["Target"]
     settings.SWARM_FETCH_URL = ""
     assert len(swarm._files(spec)[0]) == 2
+
+
+def test_it_gives_way_to_model_servers(spec: ReplicaSpec, tmp_path: Path) -> None:
+    model = replace(spec, server=replace(spec.server, explaining=None))
+    isolation: dict[str, Any] = {"uid": None, "landlock": 1, "filter": False}
+    nices = [
+        confinement.launcher_config(each, tmp_path, tmp_path / "run" / "s", isolation)["nice"]
+        for each in (spec, model)
+    ]
+    assert nices == [10, 0]
+    handle = {"name": "x", "directory": str(tmp_path), "socket": str(tmp_path / "s")}
+    shares = [
+        docker._container_options(each, handle, "i").get("cpu_shares", 1024)
+        for each in (spec, model)
+    ]
+    assert shares == [102, 1024]
