@@ -1,4 +1,5 @@
-"""The demo: a bank's workspace with two credit models on real data, made once."""
+"""The demo: a bank's workspace with two credit models on real data and one that watches made-up
+transfers, made once."""
 
 import json
 import os
@@ -15,25 +16,14 @@ from django_q.tasks import async_task
 from apps.accounts import services as accounts
 from apps.accounts.models import DeploymentToken, Membership, User, Workspace
 from apps.audit.actor import SYSTEM
+from apps.dashboard.demo_models import CREDIT, TRANSACTIONS, DemoModel
 from apps.deployments import services as deployments
-from apps.deployments.explainer_files import take_background
-from apps.deployments.explainers import Explainer, Method
 from apps.deployments.models import Deployment, UseCase
 from apps.registry import services as registry
 from apps.registry.models import ModelVersion
 from apps.registry.services import Upload
 
 USERNAME = "demo@example.org"
-_MODELS = (
-    ("gradient-boosting", "model.skops", "Gradient boosting", "Consumer credit risk"),
-    ("xgboost", "model.ubj", "XGBoost", "Consumer credit risk, challenger"),
-)
-_SEED = 20261124
-# What an applicant is, or has behind them, is nothing to advise them to change.
-_GIVEN = [
-    *("age", "personal_status_sex", "foreign_worker", "people_liable"),
-    *("credit_history", "residence_since", "existing_credits"),
-]
 
 
 def load(*, base_url: str) -> Path:
@@ -44,7 +34,7 @@ def load(*, base_url: str) -> Path:
     target: Path = settings.VAR_DIR / "demo.json"
     if target.exists():
         return target
-    folder = _train()
+    folder = train()
     with transaction.atomic():
         content = _make(folder)
         async_task("apps.dashboard.tasks.replay_demo")
@@ -70,10 +60,8 @@ def _make(folder: Path) -> dict[str, Any]:
         stage=UseCase.Stage.PRODUCTION,
         by=user,
     )
-    made = [
-        _deploy(folder, source, filename, model, name, workspace, use_case, user)
-        for source, filename, model, name in _MODELS
-    ]
+    made = [deploy(folder, each, use_case, user) for each in CREDIT]
+    made.append(deploy(folder, TRANSACTIONS, _monitoring(workspace, user), user))
     key_pair, secret = accounts.create_key_pair(user=user, name="Demo")
     return {
         "username": USERNAME,
@@ -85,31 +73,36 @@ def _make(folder: Path) -> dict[str, Any]:
     }
 
 
-def _train() -> Path:
+def _monitoring(workspace: Workspace, user: User) -> UseCase:
+    return deployments.create_use_case(
+        workspace=workspace,
+        name="Transaction monitoring",
+        description="Finds transfers that an analyst looks at before they leave. Detecting "
+        "financial fraud is not among the high-risk uses of the EU AI Act, Annex III 5(b).",
+        risk=UseCase.Risk.LIMITED,
+        stage=UseCase.Stage.PRODUCTION,
+        by=user,
+    )
+
+
+def train() -> Path:
+    """The folder with what the models of the demo are made of."""
     folder: Path = settings.VAR_DIR / "demo"
-    script = Path(settings.BASE_DIR) / "fixtures" / "train_demo.py"
-    subprocess.run([sys.executable, str(script), "--out", str(folder)], check=True)
+    command = [sys.executable, "-m", "fixtures.train_demo", "--out", str(folder)]
+    subprocess.run(command, check=True, cwd=settings.BASE_DIR)
     return folder
 
 
-def _deploy(
-    folder: Path,
-    source: str,
-    filename: str,
-    model_name: str,
-    name: str,
-    workspace: Workspace,
-    use_case: UseCase,
-    user: User,
-) -> dict[str, Any]:
-    version = _version(folder, source, filename, model_name, workspace, user)
+def deploy(folder: Path, given: DemoModel, use_case: UseCase, user: User) -> dict[str, Any]:
+    """Deploys a model of the demo; what demo.json says of it."""
+    version = _version(folder, given, use_case.workspace, user)
     deployment = deployments.create_deployment(
-        workspace=workspace,
-        name=name,
-        description="Estimates the risk that a consumer loan is not repaid.",
+        workspace=use_case.workspace,
+        name=given.name,
+        description=given.about,
         use_case=use_case,
         model_version=version,
-        explainer=_explainer(folder, source, workspace),
+        explainer=given.explainer(folder, use_case.workspace),
         by=user,
     )
     return {
@@ -117,43 +110,22 @@ def _deploy(
         "name": deployment.name,
         "token": _token(deployment, user),
         "exampleInput": version.metadata["exampleInput"],
-    }
+    } | given.replayed
 
 
-def _explainer(folder: Path, source: str, workspace: Workspace) -> Explainer:
-    """What suits each model; anchors need applications that it was not trained on."""
-    if source == "xgboost":
-        return Explainer((Method("shap", "shap.native"), Method("lime", "lime")), seed=_SEED)
-    catalogue = Path(settings.BASE_DIR) / "fixtures" / "german_credit_reasons.json"
-    codes = {"catalogue": json.loads(catalogue.read_text()), "adverse": "bad"}
-    methods = (
-        Method("shap", "shap.tree"),
-        Method("reasons", "reason_codes", codes),
-        Method("anchors", "anchors"),
-        Method("counterfactuals", "counterfactuals", {"immutable": _GIVEN}),
-    )
-    holdout = Upload("holdout.csv", [(folder / "holdout.csv").read_bytes()])
-    return Explainer(methods, background=take_background(workspace, holdout), seed=_SEED)
-
-
-def _version(
-    folder: Path, source: str, filename: str, model_name: str, workspace: Workspace, user: User
-) -> ModelVersion:
+def _version(folder: Path, given: DemoModel, workspace: Workspace, user: User) -> ModelVersion:
     model = registry.create_model(
-        workspace=workspace,
-        name=model_name,
-        description="Probability that a consumer loan is not repaid, on German Credit.",
-        by=user,
+        workspace=workspace, name=given.model, description=given.about_model, by=user
     )
-    read = (folder / source).joinpath
+    artifact = folder / given.artifact
     return registry.add_version(
         model=model,
-        artifact=Upload(filename, [read(filename).read_bytes()]),
-        metadata=json.loads(read("metadata.json").read_text()),
-        sample=Upload("reference.csv", [(folder / "reference.csv").read_bytes()]),
+        artifact=Upload(artifact.name, [artifact.read_bytes()]),
+        metadata=json.loads(given.read(folder, "metadata.json")),
+        sample=Upload("reference.csv", [(folder / given.sample).read_bytes()]),
         target="outcome",
-        model_card=read("model_card.md").read_text(),
-        data_card=read("data_card.md").read_text(),
+        model_card=given.read(folder, "model_card.md"),
+        data_card=given.read(folder, "data_card.md"),
         by=user,
     )
 

@@ -1,4 +1,4 @@
-"""Sends held-out applications through the gateway, as a branch would."""
+"""Sends held-out cases through the gateway, as a branch or a payment system would."""
 
 import csv
 import http.client
@@ -9,26 +9,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _BETWEEN_TRIES_SECONDS = 1.0
-_EXPLAINED_EVERY = 5
+_Case = dict[str, Any]
 
 
 def replay(
-    *, base_url: str, demo: dict[str, Any], holdout: Path, rows: int, patience_seconds: float = 120
+    *, base_url: str, demo: dict[str, Any], folder: Path, rows: int, patience_seconds: float = 120
 ) -> int:
-    """Predicts `rows` held-out rows with each demo deployment, explaining every fifth; returns how
-    many were answered.
+    """Predicts `rows` held-out rows with each demo deployment, explaining some; returns how many
+    were answered. `folder` is where the models were trained.
 
     Waits while a deployment is still starting, at most `patience_seconds` in all.
     """
-    features = {
-        feature: type(value)
-        for feature, value in demo["deployments"][0]["exampleInput"]["instances"][0].items()
-    }
-    with holdout.open(newline="") as file:
-        cases = [
-            {name: kind(row[name]) for name, kind in features.items()}
-            for row in list(csv.DictReader(file))[:rows]
-        ]
     deadline = time.monotonic() + patience_seconds
     address = urlsplit(base_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
@@ -39,9 +30,10 @@ def replay(
             "Authorization": f"Bearer {deployment['token']}",
             "Content-Type": "application/json",
         }
-        for number, case in enumerate(cases):
-            body = json.dumps({"instances": [case], "customId": f"application-{number + 1:03}"})
-            act = "predict" if number % _EXPLAINED_EVERY else "explain"
+        for number, case in enumerate(cases(deployment, folder, rows)):
+            custom_id = f"{deployment['case']}-{number + 1:03}"
+            body = json.dumps({"instances": [case], "customId": custom_id})
+            act = "predict" if number % deployment["explainedEvery"] else "explain"
             while not _sent(connection, f"{place}/{act}", body, headers):
                 if time.monotonic() > deadline:
                     return answered
@@ -49,6 +41,21 @@ def replay(
             answered += 1
     connection.close()
     return answered
+
+
+def cases(deployment: dict[str, Any], folder: Path, rows: int) -> list[_Case]:
+    """Held-out rows, each value of the type that the example has."""
+    example = deployment["exampleInput"]["instances"][0]
+    read = {
+        name: _true if isinstance(value, bool) else type(value) for name, value in example.items()
+    }
+    with (folder / deployment["holdout"]).open(newline="") as file:
+        held_out = list(csv.DictReader(file))[:rows]
+    return [{name: kind(row[name]) for name, kind in read.items()} for row in held_out]
+
+
+def _true(text: str) -> bool:
+    return text == "True"
 
 
 def _sent(

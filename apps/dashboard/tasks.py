@@ -10,11 +10,11 @@ _ROWS_PER_DEPLOYMENT = 100
 
 
 def replay_demo() -> int:
-    """Replays held-out applications, half of them with each demo deployment."""
+    """Replays held-out cases of each demo deployment."""
     demo = json.loads((settings.VAR_DIR / "demo.json").read_text())
     return replay(
         base_url=settings.GATEWAY_URL,
         demo=demo,
-        holdout=settings.VAR_DIR / "demo" / "holdout.csv",
+        folder=settings.VAR_DIR / "demo",
         rows=_ROWS_PER_DEPLOYMENT,
     )

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from apps.deployments.models import Deployment
+from apps.predictions.presentation import shown_number
 from apps.predictions.services import LONGEST_REASON
 
 CONFIRMATION = "erase"
@@ -178,7 +179,9 @@ def _slides(feature: dict[str, Any], step: int | str) -> dict[str, Any]:
 
 def _seen(feature: dict[str, Any]) -> str:
     low, high = feature.get("observedMin"), feature.get("observedMax")
-    return "" if low is None or high is None else f"seen in training: {low:g} to {high:g}"
+    if low is None or high is None:
+        return ""
+    return f"seen in training: {shown_number(low)} to {shown_number(high)}"
 
 
 def _value(feature: dict[str, Any], value: Any) -> Any:

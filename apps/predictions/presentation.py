@@ -1,6 +1,7 @@
 """Puts recorded values into the words that people know: labels, units, the decision sentence."""
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,9 @@ def _fact(name: str, value: Any, feature: dict[str, Any]) -> Fact:
         value=_words(value, feature),
         unit=feature.get("unit") or "",
         is_outside=outside,
-        range=f"{_number(low)} to {_number(high)}" if low is not None and high is not None else "",
+        range=f"{shown_number(low)} to {shown_number(high)}"
+        if low is not None and high is not None
+        else "",
     )
 
 
@@ -82,13 +85,19 @@ def _words(value: Any, feature: dict[str, Any]) -> str:
         return str(labels[str(value)])
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return _number(value) if isinstance(value, int | float) else str(value)
+    return shown_number(value)
 
 
-def _number(value: Any) -> str:
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:,.6g}" if abs(value) >= 1 else f"{value:.6g}"
-    return f"{int(value):,}" if isinstance(value, int | float) else str(value)
+def shown_number(value: Any) -> str:
+    """Six digits, thousands apart; but never fewer than all before the point and two after it."""
+    if not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int) or value.is_integer():
+        return f"{int(value):,}"
+    if abs(value) < 1 or not math.isfinite(value):
+        return f"{value:.6g}"
+    decimals = max(2, 6 - len(str(int(abs(value)))))
+    return f"{value:,.{decimals}f}".rstrip("0").rstrip(".")
 
 
 def shortened(content: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +132,7 @@ def sentence(record: PredictionRecord, metadata: dict[str, Any]) -> tuple[str, s
         return f"The model says {record.outcome}", f"with a probability of {_percent(record.score)}"
     if metadata.get("problemType") == "regression":
         value = json.loads(record.output)
-        shown = _number(value) if isinstance(value, int | float) else str(record.outcome)
+        shown = shown_number(value) if isinstance(value, int | float) else str(record.outcome)
         return f"The model predicts {shown}", ""
     return f"The model says {record.outcome}", ""
 

@@ -92,4 +92,6 @@ def short(value: Any) -> str:
         return str(value)
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
+    if abs(value) >= 10**_DIGITS:
+        return f"{value:,.0f}"
     return f"{value:,.{_DIGITS}g}"

@@ -64,12 +64,12 @@ def check(status: int, body: bytes, expected: list[float]) -> None:
 
 
 def demo_subjects(product: stack.Product) -> list[Subject]:
-    """Both demo deployments with held-out applications."""
+    """Both credit deployments of the demo with held-out applications."""
     folder = product.var_dir / "demo"
     holdout = pd.read_csv(folder / "holdout.csv").head(_ROWS)
     subjects = []
     for deployment, source in zip(
-        product.demo["deployments"], ("gradient-boosting", "xgboost"), strict=True
+        product.demo["deployments"][:2], ("gradient-boosting", "xgboost"), strict=True
     ):
         metadata = json.loads((folder / source / "metadata.json").read_text())
         names = [feature["name"] for feature in metadata["features"]]

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from apps.accounts.models import User, Workspace
 from apps.dashboard import demo
+from apps.dashboard.demo_models import CREDIT
 from apps.deployments import services as deployments
 from apps.deployments.models import UseCase
 from apps.explanations.models import Explanation
@@ -37,8 +38,7 @@ def credit(bank: User) -> None:
     use_case = deployments.create_use_case(
         workspace=workspace, name="Loan origination", risk=UseCase.Risk.HIGH, by=bank
     )
-    source, filename, model, name = demo._MODELS[0]
-    demo._deploy(demo._train(), source, filename, model, name, workspace, use_case, bank)
+    demo.deploy(demo.train(), CREDIT[0], use_case, bank)
 
 
 def test_the_three_questions_are_answered_by_clicks(credit: None, page: Page, worker: None) -> None:

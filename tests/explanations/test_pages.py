@@ -109,6 +109,16 @@ def test_every_kind_of_explanation_is_shown(client: Client, explained: Predictio
         assert words in part
 
 
+def test_rules_that_fired_come_first_with_what_they_looked_at(
+    client: Client, explained: PredictionRecord
+) -> None:
+    part = text(client, why(explained), headers=HTMX)
+    assert "1 of 2 fired" in part
+    fired, other = part.index("<b>Lives on the lake</b>"), part.index("Younger than 25")
+    assert fired < part.index("Town: Urk on the lake", fired) < other
+    assert "Age: 41\u00a0years" in part[other:]
+
+
 def test_a_counterfactual_leads_to_a_form_that_holds_it(
     client: Client, explained: PredictionRecord
 ) -> None:

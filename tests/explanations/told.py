@@ -44,8 +44,20 @@ CATALOGUE = {
         {"code": "R3", "text": "Income", "features": ["income"]},
     ],
 }
+RULES = [
+    {
+        "rule": "young",
+        "text": "Younger than 25",
+        "conditions": [{"feature": "age", "op": "<", "value": 25}],
+    },
+    {
+        "rule": "lake",
+        "text": "Lives on the lake",
+        "conditions": [{"feature": "city", "op": "=", "value": "Urk"}],
+    },
+]
 _SETTINGS: dict[str, dict[str, Any]] = {
-    "reason_codes": {"catalogue": CATALOGUE},
+    "reason_codes": {"catalogue": CATALOGUE, "rules": RULES},
     "lime": {"samples": 500},
     "anchors": {"threshold": 0.8},
 }

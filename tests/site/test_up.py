@@ -100,9 +100,10 @@ def test_the_demo_file_holds_what_scripts_need_and_is_for_its_owner_only(product
     for name in ("username", "password", "workspaceId", "accessKey", "secretKey"):
         assert isinstance(demo[name], str), name
         assert demo[name], name
-    assert len(demo["deployments"]) == 2
+    assert len(demo["deployments"]) == 3
+    told = {"id", "name", "token", "exampleInput", "holdout", "case", "explainedEvery"}
     for deployment in demo["deployments"]:
-        assert set(deployment) == {"id", "name", "token", "exampleInput"}
+        assert set(deployment) == told
 
 
 def test_the_demo_answers_what_the_pipeline_says_in_plain_python(product: Product) -> None:

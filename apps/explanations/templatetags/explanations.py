@@ -45,3 +45,15 @@ def chart_table(chart: Any, summary: str = "As a table") -> dict[str, Any]:
     """The numbers of a chart, folded."""
     heads, rows = chart.table()
     return {"heads": heads, "rows": rows, "summary": summary}
+
+
+@register.filter
+def fired_first(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """An expert's rules, those that fired before the others."""
+    return sorted(rules, key=lambda rule: not rule["fired"])
+
+
+@register.filter
+def fired(rules: list[dict[str, Any]]) -> str:
+    """`2 of 6 fired`."""
+    return f"{sum(rule['fired'] for rule in rules) or 'none'} of {len(rules)} fired"
