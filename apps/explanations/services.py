@@ -21,7 +21,7 @@ from apps.deployments import explainers
 from apps.deployments.model_client import Unreachable
 from apps.deployments.models import Component, Replica, Revision
 from apps.deployments.services import model_of
-from apps.explanations.commitment import EVENT, content_of
+from apps.explanations.commitment import EVENT, KIND, content_of
 from apps.explanations.models import Explanation, ExplanationJob
 from apps.predictions.models import PredictionRecord
 
@@ -59,7 +59,7 @@ def explain_prediction(
                 "The model answers otherwise now than it did then, so its explanation would not "
                 "be one of this prediction. Nothing is kept."
             )
-    return _keep(prediction, revision, answers, by, now)
+    return keep(prediction, revision, answers, by, now)
 
 
 def explaining_revision(prediction: PredictionRecord) -> Revision:
@@ -130,7 +130,7 @@ def _agrees(answer: Any, recorded: Any) -> bool:
 
 
 @transaction.atomic
-def _keep(
+def keep(
     prediction: PredictionRecord,
     revision: Revision,
     answers: list[dict[str, Any]],
@@ -172,10 +172,11 @@ def _made(
         name=EVENT,
         by=by,
         workspace_id=prediction.deployment.workspace_id,
-        object_type="explanation",
+        object_type=KIND,
         object_id=explanation.id,
         object_name=prediction.deployment.name,
         data={
+            "deploymentId": prediction.deployment_id,
             "predictionId": prediction.id,
             "revision": revision.number,
             "name": explanation.name,
