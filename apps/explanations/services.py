@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,7 @@ _TASK = "apps.explanations.tasks.explain"
 _ERASED = "This prediction was erased: there is nothing left to explain."
 _NEAR = 1e-5
 _JOB_SECONDS = 300
+_LOST_AFTER = timedelta(seconds=2 * _JOB_SECONDS)
 
 
 def explain_prediction(
@@ -192,21 +193,37 @@ def _made(
 def ask_to_explain(
     *, prediction: PredictionRecord, by: Actor, now: datetime, names: list[str] | None = None
 ) -> ExplanationJob:
-    """Gives the work to the worker. Raises what `explain_prediction` raises without asking."""
+    """Gives the work to the worker; the same work that is under way is not given twice.
+
+    Raises what `explain_prediction` raises without asking.
+    """
     if prediction.input is None:
         raise Conflict(_ERASED)
     component = explainers.component_of(explaining_revision(prediction))
     assert component is not None
+    wanted = _wanted(component, names)
+    latest = latest_job(prediction)
+    if latest and latest.is_open and latest.names == wanted and not is_lost(latest, now):
+        return latest
     job = ExplanationJob.objects.create(
         prediction_id=prediction.id,
         deployment=prediction.deployment,
-        names=_wanted(component, names),
+        names=wanted,
         by=asdict(by),
         state_at=now,
     )
     limit = _JOB_SECONDS + 60
     transaction.on_commit(lambda: async_task(_TASK, str(job.id), timeout=limit))
     return job
+
+
+def latest_job(prediction: PredictionRecord) -> ExplanationJob | None:
+    return ExplanationJob.objects.filter(prediction_id=prediction.id).order_by("-id").first()
+
+
+def is_lost(job: ExplanationJob, now: datetime) -> bool:
+    """Nobody works on it any more: no worker runs, or the one that took it is gone."""
+    return job.is_open and now - job.state_at > _LOST_AFTER
 
 
 def do_job(*, identifier: UUID, now: datetime) -> str:
