@@ -282,6 +282,8 @@ RECORD_TENSOR_BYTES = number("RECORD_TENSOR_BYTES", 32 * 1024)
 SPOOL_MAX_BYTES = number("SPOOL_MAX_BYTES", 256 * 1024**2)
 # What the layers above do, in the same transaction, where predictions are erased
 ERASURE_FOLLOWERS = ["apps.explanations.services.forget"]
+# What they add to the record, for `verify` and bundles
+RECORD_PARTS = ["apps.explanations.record.PART"]
 DEFAULT_BACKEND = text("DEFAULT_BACKEND", "process")
 
 # Rollups of the log: by minute for some days, by hour for ever

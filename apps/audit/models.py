@@ -103,8 +103,9 @@ class Seal(models.Model):
 class Verification(Record):
     """One check of the whole record: asked for by whom, how far it is, and what it found.
 
-    `seen_at` moves while it runs; `done` of `expected` things of `part` are checked. `problems`
-    holds the first of them as `{"chain", "place", "message"}`, `problem_count` counts all.
+    `seen_at` moves while it runs; `done` of `expected` things of `part` are checked. `parts` counts
+    what higher layers add to the record, by its name. `problems` holds the first of them as
+    `{"chain", "place", "message"}`, `problem_count` counts all.
     """
 
     class State(models.TextChoices):
@@ -128,6 +129,7 @@ class Verification(Record):
     seals = models.BigIntegerField(default=0)
     records = models.BigIntegerField(default=0)
     checkpoints = models.BigIntegerField(default=0)
+    parts = models.JSONField(default=dict)
     problem_count = models.BigIntegerField(default=0)
     problems = models.JSONField(default=list)
     error = models.CharField(max_length=300, blank=True)

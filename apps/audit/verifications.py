@@ -54,7 +54,7 @@ def note(*, verification: Verification, now: datetime) -> None:
     verification.save(
         update_fields=[
             *("seen_at", "part", "done", "expected"),
-            *("events", "seals", "records", "checkpoints"),
+            *("events", "seals", "records", "checkpoints", "parts"),
         ]
     )
 
@@ -83,6 +83,7 @@ def finish(
             "seals": verification.seals,
             "records": verification.records,
             "checkpoints": verification.checkpoints,
+            **verification.parts,
         },
         at=now,
     )

@@ -23,7 +23,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 GENESIS = "00" * 32
-MEMBERS = ("events.jsonl", "seals.jsonl", "records.jsonl", "checkpoints.jsonl")
+EXPLANATIONS = "explanations.jsonl"
+MEMBERS = ("events.jsonl", "seals.jsonl", "records.jsonl", "checkpoints.jsonl", EXPLANATIONS)
 MOST_SHOWN = 20
 PAYLOAD = (
     *("input", "output", "outcome", "score", "customId", "modelInput", "modelOutput"),
@@ -57,6 +58,7 @@ class Bundle:
         self.signature: dict[str, str] = json.loads(self.archive.read("signature.json"))
         self.read: dict[str, tuple[str, int]] = {}
         self.erasures: dict[str, tuple[int, str | None]] = {}
+        self.explained: dict[str, tuple[int, dict[str, Any]]] = {}
 
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
         digest, number = hashlib.sha256(), 0
@@ -268,7 +270,7 @@ def check_events(bundle: Bundle, bound: Bound, report: Report) -> dict[str, int]
         if hashlib.sha256(both).hexdigest() != event["hash"]:
             report.add(place, "its hash does not match its digest")
         bound.tick("events", event["number"], event["hash"], report)
-        note_erasure(bundle, event)
+        note_event(bundle, event)
         counts["events"] += 1
         counts["withheld"] += bool(event.get("withheld"))
         counts["erased"] += event["salt"] is None and not event.get("withheld")
@@ -279,12 +281,15 @@ def check_events(bundle: Bundle, bound: Bound, report: Report) -> dict[str, int]
     return counts
 
 
-def note_erasure(bundle: Bundle, event: dict[str, Any]) -> None:
-    """An event that erased a record binds what it left of it."""
-    content = event["content"]
-    if content and content["name"] in ("prediction.erased", "request.erased"):
-        data = json.loads(content["data"]) if content["data"] else {}
+def note_event(bundle: Bundle, event: dict[str, Any]) -> None:
+    """An event that erased a record binds what it left of it; one that tells of an explanation
+    binds its digest."""
+    content = event["content"] or {"name": ""}
+    data = json.loads(content.get("data") or "{}")
+    if content["name"] in ("prediction.erased", "request.erased"):
         bundle.erasures[content["objectId"]] = (event["number"], data.get("kept"))
+    elif content["name"] == "explanation.made":
+        bundle.explained[content["objectId"]] = (event["number"], data)
 
 
 def check_content(entry: dict[str, Any], place: str, report: Report, **same: Any) -> bool:
@@ -434,6 +439,41 @@ def check_paths(seal: dict[str, Any], records: list[Any], place: str, report: Re
         last = index
 
 
+# Explanations that were made after their predictions, each bound by its event
+
+
+def check_explanations(bundle: Bundle, report: Report) -> dict[str, int]:
+    """Digests, events, erasures; and what an event tells of and is not here."""
+    counts = {"explanations": 0, "erased": 0}
+    if EXPLANATIONS not in bundle.manifest["files"]:
+        return counts
+    through = bundle.manifest["parts"]["explanations"]["through"]
+    missing = {key for key, (number, _) in bundle.explained.items() if number <= through}
+    for line in bundle.lines(EXPLANATIONS):
+        counts["explanations"] += 1
+        counts["erased"] += line["salt"] is None
+        missing.discard(line["id"])
+        check_explanation(bundle, line, report)
+    for key in sorted(missing):
+        text = f"event {bundle.explained[key][0]} says that it was made, and it is not here"
+        report.add(f"explanation {key}", text)
+    return counts
+
+
+def check_explanation(bundle: Bundle, line: dict[str, Any], report: Report) -> None:
+    place = f"explanation {line['id']}"
+    _, told = bundle.explained.get(line["id"], (0, {}))
+    if told.get("digest") != line["digest"]:
+        report.add(place, "no event says that it was made so")
+    elif line["salt"] is not None:
+        check_content(line, place, report, id=line["id"], predictionId=told["predictionId"])
+    elif line["content"]["explanation"] is not None:
+        report.add(place, "it was erased, but has content")
+    elif told["predictionId"] not in bundle.erasures:
+        text = "its content is gone, and no event says that its prediction was erased"
+        report.add(place, text)
+
+
 # The whole
 
 
@@ -451,7 +491,7 @@ def check_manifest(bundle: Bundle, pinned: str | None, report: Report) -> bytes:
 def check_files(bundle: Bundle, report: Report) -> None:
     """The parts are the ones that the manifest was signed with."""
     for name in MEMBERS:
-        signed = bundle.manifest["files"][name]
+        signed = bundle.manifest["files"].get(name)
         if name in bundle.read and bundle.read[name] != (signed["sha256"], signed["lines"]):
             report.add(name, "it is not the file that the manifest was signed with")
 
@@ -467,6 +507,7 @@ def check(bundle: Bundle, pinned: str | None, kept: list[dict[str, Any]]) -> Rep
         lambda: check_checkpoints(bundle, kept, key, bound, report),
         lambda: check_events(bundle, bound, report),
         lambda: check_seals(bundle, bound, report),
+        lambda: check_explanations(bundle, report),
     ]
     whole = True
     for part in parts:

@@ -241,9 +241,13 @@ def ranking(title: str, unit: str, found: dict[str, Any], words: Words) -> Ranki
 
 def ranking_row(chart: Ranking, bar: Bar) -> SafeString:
     """One bar with its interval."""
-    scale = chart.scale
+    return bar_strip(chart.scale, bar, "accent")
+
+
+def bar_strip(scale: Scale, bar: Bar, kind: str) -> SafeString:
+    """A bar from nothing, with its interval where it has one."""
     title = f"{bar.label}: {plain_number(bar.part)}"
-    marks = [_rect(scale.at(0.0), scale.at(bar.part), "accent", title)]
+    marks = [_rect(scale.at(0.0), scale.at(bar.part), kind, title)]
     if bar.low is not None and bar.high is not None:
         low, high = scale.at(bar.low), scale.at(bar.high)
         marks.append(_line([(low, _ROW / 2), (high, _ROW / 2)], "interval"))
@@ -309,7 +313,10 @@ def swarm_row(chart: Swarm, dots: Sequence[tuple[float, float | None]]) -> SafeS
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What the model says along one feature: for one case, for many, and on average."""
+    """What the model says along one feature: for one case, for many, and on average.
+
+    `twins` are the same of other revisions by their names, with grids of their own.
+    """
 
     name: str
     label: str
@@ -319,7 +326,7 @@ class Curve:
     average: tuple[float, ...]
     single: tuple[tuple[float, ...], ...]
     here: Any = None
-    others: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    twins: tuple[tuple[str, "Curve"], ...] = ()
     shares: bool = False
 
     @property
@@ -328,19 +335,37 @@ class Curve:
 
     @property
     def scale(self) -> Scale:
-        lines = (self.average, *self.single, *(line for _, line in self.others))
-        return Scale.over([y for line in lines for y in line])
+        return Scale.over(self._values)
+
+    @property
+    def _values(self) -> list[float]:
+        lines = (self.average, *self.single, *(twin.average for _, twin in self.twins))
+        return [y for line in lines for y in line]
+
+    @property
+    def across(self) -> Scale:
+        """From the first to the last value of all grids, which must be numbers."""
+        points = [x for grid in (self.grid, *(t.grid for _, t in self.twins)) for x in grid]
+        return Scale(min(points), max(points) + 1e-12)
+
+    @property
+    def points(self) -> list[tuple[Any, str]]:
+        """The values of all grids with their words, each once; numbers in order."""
+        known = dict(zip(self.grid, self.grid_words, strict=True))
+        for _, twin in self.twins:
+            known |= dict(zip(twin.grid, twin.grid_words, strict=True)) | known
+        return sorted(known.items()) if self.is_line else list(known.items())
 
     def said(self, value: float) -> str:
         return percent(value) if self.shares else plain_number(value)
 
     @property
     def top(self) -> str:
-        return self.said(max(y for line in (self.average, *self.single) for y in line))
+        return self.said(max(self._values))
 
     @property
     def bottom(self) -> str:
-        return self.said(min(y for line in (self.average, *self.single) for y in line))
+        return self.said(min(self._values))
 
     @property
     def spoken(self) -> str:
@@ -349,13 +374,13 @@ class Curve:
         return f"{self.label} from {ends}: {first} to {last} on average"
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
-        heads = [self.label, "On average", *(name for name, _ in self.others)]
-        own = self.single[0] if len(self.single) == 1 else ()
-        rows: list[list[Any]] = []
-        for at, word in enumerate(self.grid_words):
-            others = [line[at] for _, line in self.others]
-            rows.append([word, self.average[at], *others, *([own[at]] if own else [])])
-        return heads + (["This case"] if own else []), rows
+        heads = [self.label, "On average", *(name for name, _ in self.twins)]
+        lines = [dict(zip(self.grid, self.average, strict=True))]
+        lines += [dict(zip(twin.grid, twin.average, strict=True)) for _, twin in self.twins]
+        if len(self.single) == 1:
+            heads.append("This case")
+            lines.append(dict(zip(self.grid, self.single[0], strict=True)))
+        return heads, [[word, *(line.get(x) for line in lines)] for x, word in self.points]
 
 
 def curves(
@@ -388,34 +413,38 @@ def _curve(found: dict[str, Any], unit: str, words: Words, here: Any) -> Curve:
 
 def curve_picture(chart: Curve) -> SafeString:
     """Lines of single cases, the average above them, and where this case stands."""
-    across, up = Scale(min(chart.grid), max(chart.grid) + 1e-12), chart.scale
+    across, up = chart.across, chart.scale
 
-    def points(line: Sequence[float]) -> list[tuple[float, float]]:
-        return [
-            (across.at(x), HIGH - up.at(y, HIGH)) for x, y in zip(chart.grid, line, strict=True)
-        ]
+    def drawn(grid: Sequence[Any], line: Sequence[float], kind: str) -> SafeString:
+        pairs = zip(grid, line, strict=True)
+        return _line([(across.at(x), HIGH - up.at(y, HIGH)) for x, y in pairs], kind)
 
     many = len(chart.single) > 1
-    marks = [_line(points(line), "ice" if many else "own") for line in chart.single]
-    marks += [_line(points(line), "other") for _, line in chart.others]
-    marks.append(_line(points(chart.average), "average"))
+    marks = [drawn(chart.grid, line, "ice" if many else "own") for line in chart.single]
+    marks += [drawn(twin.grid, twin.average, "other") for _, twin in chart.twins]
+    marks.append(drawn(chart.grid, chart.average, "average"))
     if isinstance(chart.here, int | float) and across.low <= chart.here <= across.high:
         marks.append(_tick(across.at(chart.here), "end", HIGH))
     return strip(*marks, kind="strip curve", high=HIGH, label=chart.spoken)
 
 
-def category_bars(chart: Curve) -> list[Bar]:
-    """The averages of a feature without order as rows; `note` marks the case's own value."""
-    return [
-        Bar(word, "this case" if value == chart.here else "", y, 0.0, y)
-        for value, word, y in zip(chart.grid, chart.grid_words, chart.average, strict=True)
-    ]
+def category_bars(chart: Curve) -> list[tuple[str, str, list[Bar | None]]]:
+    """The averages of a feature without order as rows: value, whether it is this case's, and a
+    bar for each revision that knows the value."""
+    averages = [dict(zip(chart.grid, chart.average, strict=True))]
+    averages += [dict(zip(twin.grid, twin.average, strict=True)) for _, twin in chart.twins]
+    rows = []
+    for value, word in chart.points:
+        sizes = [line.get(value) for line in averages]
+        bars = [None if y is None else Bar(word, "", y, 0.0, y) for y in sizes]
+        rows.append((word, "this case" if value == chart.here else "", bars))
+    return rows
 
 
-def category_row(chart: Curve, bar: Bar) -> SafeString:
-    top = max([*chart.average, *(y for _, line in chart.others for y in line), 1e-9])
-    scale = Scale(min(0.0, *chart.average), top * (1 + _MARGIN))
-    return strip(_rect(scale.at(0.0), scale.at(bar.part), "accent", f"{bar.label}: {bar.number}"))
+def category_row(chart: Curve, bar: Bar, kind: str = "accent") -> SafeString:
+    ends = [0.0, *chart.average, *(y for _, twin in chart.twins for y in twin.average)]
+    scale = Scale(min(ends), (max(ends) or 1e-9) * (1 + _MARGIN))
+    return bar_strip(scale, bar, kind)
 
 
 def strip(

@@ -1,18 +1,19 @@
 """What the Explanations tab shows of a deployment: beliefs, stored contributions, coverage."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import Count, Sum
 
+from apps.core.ids import first_at
 from apps.deployments.explainers import component_of
 from apps.deployments.models import Deployment, Revision
 from apps.deployments.services import model_of
 from apps.explanations import drawing
 from apps.explanations.drawing import Curve, Ranking, Swarm
-from apps.explanations.models import GlobalExplanation
+from apps.explanations.heat import HeatMap, heat_map
+from apps.explanations.models import Explanation, GlobalExplanation
 from apps.explanations.summaries import adding_up
 from apps.explanations.words import Words
 from apps.monitoring.models import TrafficHour
@@ -80,9 +81,19 @@ class Beliefs:
         parts = ("seed", "backgroundId")
         return {part: found[part] for part in parts} | {"rows": found["importance"]["rows"]}
 
+    @property
+    def interactions(self) -> HeatMap | None:
+        found = self._part("interactions")
+        return heat_map(found, self.words) if found and found.get("pairs") else None
+
+    @property
+    def no_interactions(self) -> str:
+        """Why they are not there, empty where nothing was wrong."""
+        return str((self._part("interactions") or {}).get("error", ""))
+
     def chart(self, name: str) -> Any:
         """The chart of a name in an address, None where there is none."""
-        if name in ("contributions", "permutation"):
+        if name in ("contributions", "permutation", "interactions"):
             return getattr(self, name)
         at = name.removeprefix("curve-")
         curves = self.curves
@@ -92,10 +103,15 @@ class Beliefs:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many predictions of a period were explained with them."""
+    """How many predictions of a period are explained: in their own request, or later."""
 
-    explained: int
+    at_once: int
+    later: int
     predictions: int
+
+    @property
+    def explained(self) -> int:
+        return self.at_once + self.later
 
     @property
     def share(self) -> float | None:
@@ -111,16 +127,29 @@ def beliefs_of(revision: Revision) -> Beliefs:
 
 def explained_revisions(deployment: Deployment) -> list[Revision]:
     """The revisions that have an explainer, newest first."""
-    revisions = deployment.revisions.prefetch_related("components__model_version")
+    revisions = deployment.revisions.select_related("global_explanation").prefetch_related(
+        "components__model_version"
+    )
     return [revision for revision in revisions if component_of(revision) is not None]
 
 
+def is_computed(revision: Revision) -> bool:
+    """True where it is known what its model believes; without a query where that is fetched."""
+    made = getattr(revision, "global_explanation", None)
+    return made is not None and made.made_at is not None
+
+
 def coverage_of(deployment: Deployment, *, period: str, now: datetime) -> Coverage:
-    """Explained predictions from their index, all predictions from the rollups by the hour."""
+    """Explained predictions from their indexes, each once; all from the rollups by the hour."""
     start = (now - PERIODS[period][1]).replace(minute=0, second=0, microsecond=0)
-    explained = predictions_of(deployment, start=start).filter(explanations__isnull=False).count()
+    at_once = predictions_of(deployment, start=start).filter(explanations__isnull=False)
+    made_later = Explanation.objects.filter(
+        deployment=deployment, prediction_id__gte=first_at(start), erased_at=None
+    ).exclude(prediction_id__in=at_once.values("id"))
+    later = made_later.aggregate(n=Count("prediction_id", distinct=True))["n"]
     traffic = TrafficHour.objects.filter(deployment_id=deployment.id, at__gte=start)
-    return Coverage(explained, traffic.aggregate(n=Sum("predictions"))["n"] or 0)
+    predictions = traffic.aggregate(n=Sum("predictions"))["n"] or 0
+    return Coverage(at_once.count(), later, predictions)
 
 
 def stored_swarm(
@@ -136,15 +165,3 @@ def stored_swarm(
             if content.get("name") == beliefs.name and content.get("contributions"):
                 contents.append(content)
     return drawing.swarm(contents, beliefs.words) if contents else None
-
-
-def beside(mine: Sequence[Curve], other: Beliefs) -> list[Curve]:
-    """Curves with the averages of another revision, where it has the same feature and grid."""
-    theirs = {curve.name: curve for curve in other.curves}
-    drawn = []
-    for curve in mine:
-        twin = theirs.get(curve.name)
-        same = twin is not None and twin.grid == curve.grid and twin.unit == curve.unit
-        lines = ((str(other.revision), twin.average),) if same and twin else ()
-        drawn.append(replace(curve, others=lines))
-    return drawn

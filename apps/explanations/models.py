@@ -35,6 +35,13 @@ class Explanation(Record):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(
+                fields=["deployment", "prediction_id"],
+                condition=models.Q(erased_at=None),
+                name="explained_later",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} of {self.prediction_id}"
@@ -72,13 +79,17 @@ class ExplanationJob(Record):
     def __str__(self) -> str:
         return f"{self.get_state_display()}: {self.prediction_id}"
 
+    @property
+    def is_open(self) -> bool:
+        return self.state in (self.State.WAITING, self.State.WORKING)
+
 
 class GlobalExplanation(Record):
     """What a revision's model believes in general, computed over the explainer's background.
 
     `content` holds the answers of the explainer: `permutation` and, where a method gives
-    contributions, `contributions` (importances), and `curves`. An earlier content stays while a
-    newer one is being made, and where that fails.
+    contributions, `contributions` (importances), `curves` and `interactions`. An earlier content
+    stays while a newer one is being made, and where that fails.
     """
 
     class State(models.TextChoices):

@@ -4,7 +4,10 @@ import io
 from functools import singledispatch
 from typing import Any
 
-from apps.explanations.drawing import Curve, Ranking, Swarm, Waterfall, category_bars
+from apps.explanations.comparison import PairedRanking
+from apps.explanations.drawing import Bar, Curve, Ranking, Swarm, Waterfall, category_bars
+from apps.explanations.heat import HeatMap
+from apps.explanations.words import plain_number
 
 THEMES = {
     "light": {
@@ -61,7 +64,11 @@ def _rows(chart: Any) -> int:
         return len(chart.bars)
     if isinstance(chart, Swarm):
         return len(chart.rows)
-    return 0 if chart.is_line else len(chart.grid)
+    if isinstance(chart, HeatMap):
+        return len(chart.labels) + 1
+    if isinstance(chart, PairedRanking):
+        return 2 * len(chart.rows)
+    return 0 if chart.is_line else len(chart.points)
 
 
 def _dress(axes: Any, colours: Theme, title: str) -> None:
@@ -103,10 +110,7 @@ def _(chart: Waterfall, axes: Any, colours: Theme) -> None:
 
 @_draw.register
 def _(chart: Ranking, axes: Any, colours: Theme) -> None:
-    for at, bar in enumerate(chart.bars):
-        axes.barh(at, bar.part, color=colours["accent"], height=0.55)
-        if bar.low is not None and bar.high is not None:
-            axes.plot([bar.low, bar.high], [at, at], color=colours["ink"], linewidth=1.4)
+    _bars(axes, [[bar] for bar in chart.bars], colours)
     _label_rows(axes, [_cut(bar.label) for bar in chart.bars])
     axes.set_xlabel(chart.unit, color=colours["ink-2"], fontsize=9)
 
@@ -129,21 +133,68 @@ def _shade(rank: float | None) -> float:
 
 
 @_draw.register
+def _(chart: HeatMap, axes: Any, colours: Theme) -> None:
+    axes.grid(visible=False)
+    for (row, column), pair in chart.pairs.items():
+        depth = pair.size / chart.most if chart.most else 0.0
+        axes.bar(column, 0.94, bottom=row - 0.47, width=0.94, color=colours["accent"], alpha=depth)
+        ink = colours["surface"] if depth > 0.55 else colours["ink"]
+        shown = plain_number(pair.size)
+        axes.text(column, row, shown, ha="center", va="center", color=ink, fontsize=7.5)
+    count = len(chart.labels)
+    _label_rows(axes, [f"{at}  {_cut(label)}" for at, label in enumerate(chart.labels, start=1)])
+    axes.set_xticks(range(count), range(1, count + 1))
+    axes.set_xlim(-0.6, count - 0.4)
+    axes.set_xlabel(chart.unit, color=colours["ink-2"], fontsize=9)
+
+
+@_draw.register
 def _(chart: Curve, axes: Any, colours: Theme) -> None:
     if not chart.is_line:
-        bars = category_bars(chart)
-        for at, bar in enumerate(bars):
-            axes.barh(at, bar.part, color=colours["accent"], height=0.55)
-        _label_rows(axes, [_cut(bar.label) for bar in bars])
+        rows = category_bars(chart)
+        _bars(axes, [bars for _, _, bars in rows], colours)
+        _label_rows(axes, [_cut(label) for label, _, _ in rows])
         axes.set_xlabel(chart.unit, color=colours["ink-2"], fontsize=9)
         return
     axes.grid(axis="y", color=colours["rule"], linewidth=0.7)
     faint = 0.25 if len(chart.single) > 1 else 1.0
     for line in chart.single:
         axes.plot(chart.grid, line, color=colours["plus"], linewidth=0.9, alpha=faint)
+    for name, twin in chart.twins:
+        style: dict[str, Any] = {"color": colours["plus"], "linestyle": (0, (5, 3))}
+        axes.plot(twin.grid, twin.average, label=name, linewidth=1.8, **style)
     axes.plot(chart.grid, chart.average, color=colours["accent"], linewidth=2.2)
+    _name_twins(axes, [name for name, _ in chart.twins], colours)
     axes.set_xlabel(chart.label, color=colours["ink-2"], fontsize=9)
     axes.set_ylabel(chart.unit, color=colours["ink-2"], fontsize=9)
+
+
+@_draw.register
+def _(chart: PairedRanking, axes: Any, colours: Theme) -> None:
+    _bars(axes, [list(both) for _, *both in chart.rows], colours)
+    _label_rows(axes, [_cut(label) for label, *_ in chart.rows])
+    axes.set_xlabel(chart.unit, color=colours["ink-2"], fontsize=9)
+    for name, kind in zip(chart.names, ("accent", "plus"), strict=True):
+        axes.barh([], [], color=colours[kind], label=name)
+    _name_twins(axes, list(chart.names), colours)
+
+
+def _bars(axes: Any, rows: list[list[Bar | None]], colours: Theme) -> None:
+    """Bars of one revision, or those of two beside each other."""
+    for at, bars in enumerate(rows):
+        high = 0.66 / len(bars)
+        for place, (bar, kind) in enumerate(zip(bars, ("accent", "plus"), strict=False)):
+            if bar is None:
+                continue
+            y = at + (place - (len(bars) - 1) / 2) * high
+            axes.barh(y, bar.part, color=colours[kind], height=0.9 * high)
+            if bar.low is not None and bar.high is not None:
+                axes.plot([bar.low, bar.high], [y, y], color=colours["ink"], linewidth=1.2)
+
+
+def _name_twins(axes: Any, names: list[str], colours: Theme) -> None:
+    if names:
+        axes.legend(loc="best", frameon=False, fontsize=8, labelcolor=colours["ink-2"])
 
 
 def _label_rows(axes: Any, names: list[str]) -> None:

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from apps.deployments import explainers
 from apps.deployments.model_client import Unreachable
 from apps.deployments.models import Component, Replica, Revision
 from apps.deployments.services import model_of
-from apps.explanations.commitment import EVENT, content_of
+from apps.explanations.commitment import EVENT, KIND, content_of
 from apps.explanations.models import Explanation, ExplanationJob
 from apps.predictions.models import PredictionRecord
 
@@ -30,6 +30,7 @@ _TASK = "apps.explanations.tasks.explain"
 _ERASED = "This prediction was erased: there is nothing left to explain."
 _NEAR = 1e-5
 _JOB_SECONDS = 300
+_LOST_AFTER = timedelta(seconds=2 * _JOB_SECONDS)
 
 
 def explain_prediction(
@@ -59,7 +60,7 @@ def explain_prediction(
                 "The model answers otherwise now than it did then, so its explanation would not "
                 "be one of this prediction. Nothing is kept."
             )
-    return _keep(prediction, revision, answers, by, now)
+    return keep(prediction, revision, answers, by, now)
 
 
 def explaining_revision(prediction: PredictionRecord) -> Revision:
@@ -130,7 +131,7 @@ def _agrees(answer: Any, recorded: Any) -> bool:
 
 
 @transaction.atomic
-def _keep(
+def keep(
     prediction: PredictionRecord,
     revision: Revision,
     answers: list[dict[str, Any]],
@@ -172,10 +173,11 @@ def _made(
         name=EVENT,
         by=by,
         workspace_id=prediction.deployment.workspace_id,
-        object_type="explanation",
+        object_type=KIND,
         object_id=explanation.id,
         object_name=prediction.deployment.name,
         data={
+            "deploymentId": prediction.deployment_id,
             "predictionId": prediction.id,
             "revision": revision.number,
             "name": explanation.name,
@@ -191,21 +193,37 @@ def _made(
 def ask_to_explain(
     *, prediction: PredictionRecord, by: Actor, now: datetime, names: list[str] | None = None
 ) -> ExplanationJob:
-    """Gives the work to the worker. Raises what `explain_prediction` raises without asking."""
+    """Gives the work to the worker; the same work that is under way is not given twice.
+
+    Raises what `explain_prediction` raises without asking.
+    """
     if prediction.input is None:
         raise Conflict(_ERASED)
     component = explainers.component_of(explaining_revision(prediction))
     assert component is not None
+    wanted = _wanted(component, names)
+    latest = latest_job(prediction)
+    if latest and latest.is_open and latest.names == wanted and not is_lost(latest, now):
+        return latest
     job = ExplanationJob.objects.create(
         prediction_id=prediction.id,
         deployment=prediction.deployment,
-        names=_wanted(component, names),
+        names=wanted,
         by=asdict(by),
         state_at=now,
     )
     limit = _JOB_SECONDS + 60
     transaction.on_commit(lambda: async_task(_TASK, str(job.id), timeout=limit))
     return job
+
+
+def latest_job(prediction: PredictionRecord) -> ExplanationJob | None:
+    return ExplanationJob.objects.filter(prediction_id=prediction.id).order_by("-id").first()
+
+
+def is_lost(job: ExplanationJob, now: datetime) -> bool:
+    """Nobody works on it any more: no worker runs, or the one that took it is gone."""
+    return job.is_open and now - job.state_at > _LOST_AFTER
 
 
 def do_job(*, identifier: UUID, now: datetime) -> str:

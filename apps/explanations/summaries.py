@@ -21,6 +21,7 @@ _TASK = "apps.explanations.tasks.summarise"
 _SECONDS, _SPARE_SECONDS = 120, 120
 _LOST_AFTER = timedelta(minutes=15)
 _ROWS, _CURVE_ROWS, _POINTS, _MOST_CURVES = 300, 60, 16, 8
+_PAIR_ROWS, _MOST_TOGETHER = 40, 8
 _ADDING_UP = ("shap.", "integrated_gradients")
 
 
@@ -49,7 +50,7 @@ def ask_for_summary(*, revision: Revision, by: Actor, now: datetime) -> GlobalEx
             object_name=f"{revision.deployment.name} {revision}",
             workspace_id=revision.deployment.workspace_id,
         )
-        limit = 3 * _SECONDS + _SPARE_SECONDS
+        limit = 4 * _SECONDS + _SPARE_SECONDS
         transaction.on_commit(lambda: async_task(_TASK, str(revision.id), timeout=limit))
     return found
 
@@ -89,7 +90,11 @@ def summarise(*, revision: Revision, now: datetime) -> GlobalExplanation:
 
 
 def _asked(revision: Revision) -> dict[str, Any]:
-    """Importances, then the curves of the features that count most. Raises Unanswered."""
+    """Importances, then curves and interactions of the features that count most.
+
+    Interactions ask the model most often; where that takes too long, the rest is kept and their
+    `error` says so. Raises Unanswered.
+    """
     component = component_of(revision)
     ready = component.replicas.filter(state=Replica.State.READY).first() if component else None
     if component is None or ready is None:
@@ -109,7 +114,18 @@ def _asked(revision: Revision) -> dict[str, Any]:
             "rows": _CURVE_ROWS,
         },
     )
+    together = first["importance"]["ranking"][:_MOST_TOGETHER]
+    if len(together) > 1:
+        content["interactions"] = _together(ready.address, together)
     return content
+
+
+def _together(address: str, features: list[str]) -> dict[str, Any]:
+    asked = {"method": "interactions", "features": features, "rows": _PAIR_ROWS}
+    try:
+        return _ask(address, asked)
+    except Unanswered as reason:
+        return {"error": str(reason)}
 
 
 def adding_up(component: Component) -> str:

@@ -12,12 +12,15 @@ from apps.accounts.access import can
 from apps.core.errors import DomainError
 from apps.deployments.explainers import component_of
 from apps.deployments.selectors import takes_a_form
-from apps.explanations import general, services, summaries
+from apps.explanations import comparison, general, services, summaries
 from apps.explanations.exports import csv_of, file_of
-from apps.explanations.models import Explanation
+from apps.explanations.models import Explanation, ExplanationJob
 from apps.explanations.panel import Panel, Told, panel_of
 from apps.predictions.models import PredictionRecord
 from apps.predictions.views.loading import head, is_fragment, load_deployment, load_prediction
+
+# Charts that show one revision alone.
+_OF_ONE = ("stored", "interactions")
 
 
 @require_GET
@@ -32,17 +35,20 @@ def _render(
 ) -> HttpResponse:
     deployment = record.deployment
     assert record.revision is not None
+    later = _later(record)
+    job = services.latest_job(record)
     context = {
         "record": record,
         "deployment": deployment,
-        "panel": _panel(record),
+        "panel": panel_of(record, later),
+        "job": job if job and job.is_open and not services.is_lost(job, timezone.now()) else None,
         "has_explainer": component_of(record.revision) is not None,
         "may_explain": can(request.user, "deployment.try", deployment.workspace),
         "not_now": _not_now(record),
         "can_try": record.model_input is None
         and takes_a_form(deployment)
         and can(request.user, "deployment.try", deployment.workspace),
-        "problem": problem,
+        "problem": problem or _last_problem(job, later),
         "section": "deployments",
     }
     template = "_panel" if is_fragment(request) else "prediction"
@@ -51,9 +57,18 @@ def _render(
     return response
 
 
-def _panel(record: PredictionRecord) -> Panel:
-    later = Explanation.objects.filter(prediction_id=record.id, erased_at=None)
-    return panel_of(record, list(later.select_related("revision").order_by("id")))
+def _later(record: PredictionRecord) -> list[Explanation]:
+    found = Explanation.objects.filter(prediction_id=record.id, erased_at=None)
+    return list(found.select_related("revision").order_by("id"))
+
+
+def _last_problem(job: ExplanationJob | None, later: list[Explanation]) -> str:
+    """Why the last attempt came to nothing, until a later one did not."""
+    if job is None or any(each.at > job.state_at for each in later):
+        return ""
+    if services.is_lost(job, timezone.now()):
+        return "Nothing took it up, or what did has ended. See whether the worker runs; try again."
+    return job.error
 
 
 def _not_now(record: PredictionRecord) -> str:
@@ -69,11 +84,11 @@ def _not_now(record: PredictionRecord) -> str:
 
 @require_POST
 def explain(request, workspace_slug, identifier):
-    """Asks the explainer now, and keeps what it says."""
+    """Has the worker ask the explainer; the page shows how far that is."""
     record = load_prediction(request, workspace_slug, identifier, "deployment.try")
     problem, status = "", 200
     try:
-        services.explain_prediction(prediction=record, by=request.user.actor, now=timezone.now())
+        services.ask_to_explain(prediction=record, by=request.user.actor, now=timezone.now())
     except DomainError as error:
         problem, status = error.message, error.status
     if is_fragment(request):
@@ -81,14 +96,14 @@ def explain(request, workspace_slug, identifier):
         return _render(request, record, problem=problem)
     if problem:
         return _render(request, record, problem=problem, status=status)
-    return redirect("predictions:detail", workspace_slug, identifier)
+    return redirect("explanations:prediction", workspace_slug, identifier)
 
 
 @require_GET
 def file(request, workspace_slug, identifier, key, chart, kind):
     """A chart of an explanation as PNG, or its table as CSV."""
     record = load_prediction(request, workspace_slug, identifier, "prediction.view")
-    told = _told(_panel(record), key)
+    told = _told(panel_of(record, _later(record)), key)
     name = f"{record.id}-{told.name}-{chart}"
     if chart == "changes" and kind == "csv" and told.has("counterfactuals"):
         return _changes(told, name)
@@ -149,15 +164,24 @@ def _general(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = timezone.now()
     chosen = _revision(revisions, request.GET.get("revision")) or revisions[0]
     beliefs = general.beliefs_of(chosen)
-    compared = _revision(revisions, request.GET.get("other"))
-    other = general.beliefs_of(compared) if compared and compared != chosen else None
+    other = _other(request, revisions, chosen)
     return {
         "beliefs": beliefs,
         "other": other,
-        "curves": general.beside(beliefs.curves, other) if other else beliefs.curves,
+        "others": [(each, general.is_computed(each)) for each in revisions if each != chosen],
+        "rankings": list(comparison.rankings_of(beliefs, other)),
+        "curves": comparison.beside(beliefs.curves, other),
         "swarm": general.stored_swarm(deployment, beliefs, period=period, now=now),
         "coverage": general.coverage_of(deployment, period=period, now=now),
     }
+
+
+def _other(request: HttpRequest, revisions: list[Any], chosen: Any) -> general.Beliefs | None:
+    """What the revision beside believes, where one is named and that is known."""
+    found = _revision(revisions, request.GET.get("other"))
+    if found is None or found == chosen or not general.is_computed(found):
+        return None
+    return general.beliefs_of(found)
 
 
 def _revision(revisions: list[Any], number: str | None) -> Any:
@@ -184,19 +208,22 @@ def summarise(request, workspace_slug, slug):
 def general_file(request, workspace_slug, slug, number, chart, kind):
     """A chart of what a revision believes as PNG, or its table as CSV."""
     found = load_deployment(request, workspace_slug, slug, "prediction.view")
-    chosen = _revision(general.explained_revisions(found), str(number))
+    revisions = general.explained_revisions(found)
+    chosen = _revision(revisions, str(number))
     if chosen is None:
         raise Http404("There is no such revision with an explainer.")
     beliefs = general.beliefs_of(chosen)
+    other = None if chart in _OF_ONE else _other(request, revisions, chosen)
     if chart == "stored":
         period = request.GET.get("period", "day")
         if period not in general.PERIODS:
             raise Http404("There is no such period.")
         drawn: Any = general.stored_swarm(found, beliefs, period=period, now=timezone.now())
     else:
-        drawn = beliefs.chart(chart)
+        drawn = comparison.chart_of(beliefs, other, chart)
     if drawn is None:
         raise Http404("There is no such chart.")
     title = getattr(drawn, "title", "") or getattr(drawn, "label", "") or "Stored contributions"
-    name = f"{found.slug}-{chosen}-{chart}"
-    return file_of(drawn, f"{title} · {found.name} {chosen}", kind, name, _theme(request))
+    both = f"{chosen} and {other.revision}" if other else str(chosen)
+    name = f"{found.slug}-{both.replace(' ', '-')}-{chart}"
+    return file_of(drawn, f"{title} · {found.name} {both}", kind, name, _theme(request))

@@ -3,6 +3,7 @@
 A ZIP of JSON lines, made while it is sent: events, seals, records with salts and contents,
 checkpoints, and a signed manifest that names the chains' heads and each part's digest. The heads
 are read first, and everything up to them is exported; chains only grow, so that is one state.
+What the layers above add (`record_parts`) is held through the event that the manifest names.
 
 A bundle of one workspace or deployment keeps the chain of events whole, with what is not in its
 scope withheld (digests only), and gives each of its records the Merkle path to its seal's root.
@@ -29,6 +30,7 @@ from apps.audit.sentences import data_of
 from apps.audit.services import content as event_content
 from apps.core.canonical import canonical
 from apps.predictions.bundle_records import Wanted, first_seals, record_lines
+from apps.predictions.record_parts import Span, record_parts
 from apps.predictions.verification import seal_batches
 
 _ROWS_AT_ONCE = 1000
@@ -94,15 +96,20 @@ def _bundle(scope: Scope, by: Actor, now: datetime) -> Iterator[bytes]:
     sink = _Sink()
     files: dict[str, dict[str, Any]] = {}
     # What is bound or told of is read after what binds it or tells of it: checkpoints, then the
-    # writers' heads and their records, then the events, which name every erasure.
+    # writers' heads and their records, what an event each binds, as far as the chain goes by then,
+    # and then the events, which name every erasure.
     checkpoints = list(Checkpoint.objects.order_by("at").values_list("id", flat=True))
     wanted = Wanted(scope.deployments)
     writers = _writers(scope)
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=5) as archive:  # type: ignore[call-overload]
         yield from _part(archive, sink, "seals.jsonl", _seals(writers), files)
         yield from _part(archive, sink, "records.jsonl", _records(writers, wanted), files)
+        through = EventHead.objects.get(id=1).number
+        first = _first_event(scope, through)
+        span = Span(scope.deployments, first, through, scope.shows)
+        for part in record_parts():
+            yield from _part(archive, sink, f"{part.name}.jsonl", part.lines(span), files)
         head = EventHead.objects.get(id=1)
-        first = _first_event(scope, head)
         events = _events(scope, first, head.number)
         yield from _part(archive, sink, "events.jsonl", events, files)
         yield from _part(archive, sink, "checkpoints.jsonl", _checkpoints(checkpoints), files)
@@ -110,6 +117,7 @@ def _bundle(scope: Scope, by: Actor, now: datetime) -> Iterator[bytes]:
             _manifest(scope, by, now)
             | {"events": _events_out(first, head), "files": files}
             | {"writers": [_writer_out(writer, start) for writer, start in writers]}
+            | {"parts": {part.name: {"through": through} for part in record_parts()}}
         )
         public, signature = sign(text)
         archive.writestr("manifest.json", text)
@@ -161,11 +169,11 @@ def _part(
     files[name] = {"sha256": digest.hexdigest(), "lines": lines}
 
 
-def _first_event(scope: Scope, head: EventHead) -> int:
+def _first_event(scope: Scope, last: int) -> int:
     if scope.since is None:
         return 1
     found = Event.objects.filter(at__gte=scope.since).order_by("number").first()
-    return found.number if found else head.number + 1
+    return found.number if found else last + 1
 
 
 def _events_out(first: int, head: EventHead) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from apps.audit import verifications
 from apps.audit.chain import Problem
 from apps.audit.models import Checkpoint, EventHead, Seal, Verification
 from apps.audit.verification import Tick, verify_checkpoints, verify_events
+from apps.predictions.record_parts import record_parts
 from apps.predictions.verification import verify_seals
 
 TASK = "apps.predictions.checking.verify"
 TASK_SECONDS = 6 * 60 * 60
 _KEPT_PROBLEMS = 100
 _NOTED_EVERY_SECONDS = 1.0
+_COUNTED = ("events", "seals", "records", "checkpoints")
 
 Listener = Callable[[Verification], None]
 
@@ -88,7 +90,11 @@ class _Progress:
         self.tell()
 
     def tick(self, kind: str, count: int) -> None:
-        setattr(self.verification, kind, getattr(self.verification, kind) + count)
+        if kind in _COUNTED:
+            setattr(self.verification, kind, getattr(self.verification, kind) + count)
+        else:
+            parts = self.verification.parts
+            parts[kind] = parts.get(kind, 0) + count
         if kind == self.verification.part:
             self.verification.done += count
         if time.monotonic() - self.told_at >= _NOTED_EVERY_SECONDS:
@@ -106,5 +112,6 @@ def _parts() -> list[Part]:
     return [
         Part("events", head.number if head else 0, verify_events),
         Part("records", records, verify_seals),
+        *(Part(each.name, each.count(), each.check) for each in record_parts()),
         Part("checkpoints", Checkpoint.objects.count(), verify_checkpoints),
     ]

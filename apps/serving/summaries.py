@@ -1,4 +1,5 @@
-"""Global explanations over the background: which features count most, and curves of them."""
+"""Global explanations over the background: which features count most, alone and together, and
+curves of them; and what a method costs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,15 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from apps.serving.cost import cost
 from apps.serving.errors import BadRequest
 from apps.serving.explainers import dependence
 from apps.serving.explainers.importance import contribution_importance, permutation_importance
+from apps.serving.explainers.interactions import interactions
 from apps.serving.explainers.tabular import Asked, Tabular, unit_of_outputs
 from apps.serving.explaining import Explanations, Job
 
 _PERMUTATION = "permutation"
 _IMPORTANCE_ROWS, _CURVE_ROWS = 500, 100
 _MOST_CURVES = 60
+_PAIR_ROWS, _MOST_TOGETHER = 40, 12
 
 Asking = dict[str, Any]
 
@@ -105,6 +109,15 @@ def _curves(explanations: Explanations, asked: Asking, job: Job) -> dict[str, An
     return {"unit": unit_of_outputs(subject), "rows": len(frame), "curves": drawn}
 
 
+def _interactions(explanations: Explanations, asked: Asking, job: Job) -> dict[str, Any]:
+    """Of all pairs of the features named, at most _MOST_TOGETHER."""
+    frame, _ = explanations.rows(asked.get("rows"), _PAIR_ROWS)
+    features = asked.get("features") or explanations.subject.names[:_MOST_TOGETHER]
+    if not isinstance(features, list) or len(features) > _MOST_TOGETHER:
+        raise BadRequest(f'"features" must be a list of at most {_MOST_TOGETHER} names')
+    return interactions(explanations.subject, frame, features, job.allowance()).as_json()
+
+
 def _targets(subject: Any) -> list[int]:
     """The explained class, or every one where none is fixed."""
     return [subject.target] if subject.target is not None else list(range(len(subject.classes)))
@@ -131,4 +144,6 @@ def _drawn(
 _SUMMARIES: dict[str, Callable[[Explanations, Asking, Job], dict[str, Any]]] = {
     "importance": _importance,
     "partial_dependence": _curves,
+    "interactions": _interactions,
+    "cost": cost,
 }

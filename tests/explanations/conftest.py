@@ -115,5 +115,17 @@ def believed(deployment: Deployment) -> GlobalExplanation:
             },
             "contributions": {"unit": "log-odds", "importance": importance, **shared},
             "curves": {"unit": "probability", "curves": curves, **shared},
+            "interactions": {
+                "unit": "log-odds",
+                "class": "bad",
+                "features": ["city", "age", "income"],
+                "pairs": [
+                    {"features": ["city", "age"], "size": 0.1, "share": 0.02},
+                    {"features": ["city", "income"], "size": 0.0, "share": 0.0},
+                    {"features": ["age", "income"], "size": 0.4, "share": 0.25},
+                ],
+                "rows": 40,
+                **shared,
+            },
         },
     )

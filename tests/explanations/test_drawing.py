@@ -75,8 +75,8 @@ def test_numbers_are_lines_and_categories_rows() -> None:
     by_name = {curve.name: curve for curve in drawing.curves(told("partial_dependence"), WORDS)}
     assert by_name["age"].is_line
     assert not by_name["city"].is_line
-    bars = drawing.category_bars(by_name["city"])
-    assert [bar.label for bar in bars] == ["Ede", "Goes", "Urk on the lake"]
+    rows = drawing.category_bars(by_name["city"])
+    assert [label for label, _, _ in rows] == ["Ede", "Goes", "Urk on the lake"]
 
 
 def test_a_curve_marks_where_the_case_stands() -> None:

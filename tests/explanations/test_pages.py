@@ -1,6 +1,7 @@
 """Pages of explanations: what they show, whom they admit, and what they cost."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from apps.audit.actor import SYSTEM
 from apps.audit.models import Event
 from apps.core.errors import Conflict
 from apps.deployments.models import Deployment
-from apps.explanations import summaries
-from apps.explanations.models import GlobalExplanation
+from apps.explanations import services, summaries
+from apps.explanations.models import ExplanationJob, GlobalExplanation
 from apps.predictions.models import PredictionRecord
 from tests.explanations.told import told
 from tests.predictions.factories import prediction_of
@@ -183,12 +184,46 @@ def test_an_explanation_can_be_asked_for_where_none_was_stored(
     assert "Explain now" not in text(client_for(auditor), why(record), headers=HTMX)
 
 
-def test_why_it_cannot_be_explained_stands_beside_the_button(
+def test_who_asks_sees_how_far_it_is(client: Client, record: PredictionRecord) -> None:
+    answer = client.post(why(record, "explain/"))
+    assert (answer.status_code, answer["Location"]) == (302, why(record))
+    part = client.post(why(record, "explain/"), headers=HTMX).content.decode()
+    assert ("Waiting for the worker" in part, "every 1s" in part) == (True, True)
+    assert "Explain now" not in part
+    job = ExplanationJob.objects.get()
+    assert (job.names, job.by["name"]) == (["shap.tree", "lime"], "Reviewer")
+
+
+def test_why_it_failed_stands_beside_the_button_and_polling_ends(
     client: Client, record: PredictionRecord
 ) -> None:
-    part = client.post(why(record, "explain/"), headers=HTMX)
-    assert (part.status_code, b"The explainer is not ready" in part.content) == (200, True)
+    client.post(why(record, "explain/"))
+    services.do_job(identifier=ExplanationJob.objects.get().id, now=timezone.now())
+    part = text(client, why(record), headers=HTMX)
+    assert "The explainer is not ready; it is being started. Try again in a moment." in part
+    assert ("Explain now" in part, "hx-trigger" in part) == (True, False)
+    client.post(why(record, "explain/"))
+    assert "not ready" not in text(client, why(record), headers=HTMX)
+
+
+def test_a_job_that_nobody_takes_is_not_waited_for(
+    client: Client, record: PredictionRecord
+) -> None:
+    client.post(why(record, "explain/"))
+    ExplanationJob.objects.update(state_at=timezone.now() - timedelta(minutes=11))
+    part = text(client, why(record), headers=HTMX)
+    assert ("See whether the worker runs" in part, "every 1s" in part) == (True, False)
+    client.post(why(record, "explain/"))
+    assert ExplanationJob.objects.count() == 2
+
+
+def test_what_cannot_be_asked_for_is_refused_at_once(
+    client: Client, plain_deployment: Deployment
+) -> None:
+    record = prediction_of(plain_deployment)
     assert client.post(why(record, "explain/")).status_code == 409
+    part = client.post(why(record, "explain/"), headers=HTMX)
+    assert (part.status_code, ExplanationJob.objects.count()) == (200, 0)
 
 
 def test_an_erased_prediction_has_no_reasons(client: Client, record: PredictionRecord) -> None:
@@ -249,7 +284,8 @@ def test_the_tab_ranks_features_and_shows_stored_contributions(
     for words in ("What moves its answers", "What makes it right", "1 prediction, log-odds"):
         assert words in page
     assert page.index("Town") < page.index("Age")
-    for chart in ("contributions", "permutation", "stored", "curve-0"):
+    assert "Age with income most: 0.400 log-odds, 25" in page
+    for chart in ("contributions", "permutation", "stored", "curve-0", "interactions"):
         for kind in ("png", "csv"):
             assert client.get(f"{TAB}r1/{chart}.{kind}").status_code == 200
 

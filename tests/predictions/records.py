@@ -8,6 +8,7 @@ from uuid import UUID
 
 import skops.io
 from django.db import connection, transaction
+from django.utils import timezone
 from sklearn.linear_model import LogisticRegression
 
 from apps.accounts.models import User, Workspace
@@ -17,6 +18,7 @@ from apps.core.canonical import canonical
 from apps.core.ids import uuid7
 from apps.deployments import services as deployments
 from apps.deployments.models import Deployment
+from apps.explanations import services as explanations
 from apps.predictions.gateway.record import Content, leaf, prediction_content
 from apps.predictions.gateway.writer import LogWriter
 from apps.predictions.models import PredictionRecord
@@ -44,6 +46,7 @@ def erase(prediction: PredictionRecord, deployment: Deployment) -> None:
     content = prediction_content(prediction)
     left = {name: value for name, value in content.items() if name not in _PAYLOAD}
     with transaction.atomic(), connection.cursor() as cursor:
+        explanations.forget(predictions=[prediction.id], now=timezone.now())
         cursor.execute(
             "UPDATE predictions_prediction SET input = NULL, output = NULL, outcome = NULL, "
             "score = NULL, custom_id = NULL, salt = NULL, erased_at = now() WHERE id = %s",
@@ -61,6 +64,13 @@ def erase(prediction: PredictionRecord, deployment: Deployment) -> None:
                 "kept": hashlib.sha256(canonical(left)).hexdigest(),
             },
         )
+
+
+def explain(prediction: PredictionRecord) -> None:
+    """Keeps an explanation as it is kept where an explainer gave it later."""
+    assert prediction.revision is not None
+    answer = {"name": "shap", "method": "shap.linear", "baseValue": 0.5}
+    explanations.keep(prediction, prediction.revision, [answer], SYSTEM, timezone.now())
 
 
 @dataclass

@@ -27,7 +27,7 @@ from apps.deployments.models import Deployment
 from apps.predictions.bundle import export
 from apps.predictions.bundle_scope import scope_of
 from apps.predictions.models import PredictionRecord
-from tests.predictions.records import Call, erase, make_deployment, write
+from tests.predictions.records import Call, erase, explain, make_deployment, write
 
 Lines = list[dict[str, Any]]
 
@@ -57,6 +57,8 @@ def log(deployment: Deployment, other_deployment: Deployment) -> None:
     write([Call(*ours)], [Call(*ours), Call(*theirs), Call(*ours, status=400)], [Call(*theirs)])
     create_checkpoint(now=timezone.now())
     write([Call(*theirs), Call(*ours, outcomes=["good"] * 5)])
+    for each in (deployment, other_deployment):
+        explain(PredictionRecord.objects.filter(deployment=each).earliest("id"))
 
 
 @pytest.fixture
@@ -112,6 +114,7 @@ def test_an_untouched_bundle_is_intact(bundle: Path) -> None:
     assert "The record is intact." in result.stdout
     assert "4 seals, 2 writers, 22 records, 0 erased: intact" in result.stdout
     assert "1 checkpoints: intact" in result.stdout
+    assert "2 explanations, 0 erased: intact" in result.stdout
 
 
 def edit_prediction(lines: Lines) -> Lines:
@@ -154,6 +157,22 @@ def edit(field: str, value: Any) -> Callable[[Lines], Lines]:
     return change
 
 
+def edit_explanation(lines: Lines) -> Lines:
+    lines[0]["content"]["explanation"] = lines[0]["content"]["explanation"].replace("0.5", "0.4")
+    return lines
+
+
+def edit_explanation_with_fitting_digest(lines: Lines) -> Lines:
+    edit_explanation(lines)
+    lines[0]["digest"] = verify_bundle.salted_digest(lines[0]["salt"], lines[0]["content"])
+    return lines
+
+
+def empty_explanation(lines: Lines) -> Lines:
+    lines[0]["salt"] = lines[0]["content"]["explanation"] = None
+    return lines
+
+
 def forge_checkpoint(lines: Lines) -> Lines:
     lines[0]["content"] = lines[0]["content"].replace('"number":', '"number":1')
     return lines
@@ -180,6 +199,18 @@ TAMPERINGS = {
     "a cut tail of events": ("events.jsonl", cut, "its tail was cut"),
     "an edited event": ("events.jsonl", edit("salt", "00"), "not what was recorded"),
     "a forged checkpoint": ("checkpoints.jsonl", forge_checkpoint, "signature does not match"),
+    "an edited explanation": ("explanations.jsonl", edit_explanation, "not what was recorded"),
+    "an explanation with a new digest": (
+        "explanations.jsonl",
+        edit_explanation_with_fitting_digest,
+        "no event says that it was made so",
+    ),
+    "a removed explanation": ("explanations.jsonl", cut, "and it is not here"),
+    "an emptied explanation": (
+        "explanations.jsonl",
+        empty_explanation,
+        "no event says that its prediction was erased",
+    ),
     "a removed checkpoint": ("checkpoints.jsonl", cut, "not the file that the manifest"),
 }
 
@@ -222,6 +253,7 @@ def test_a_checkpoint_that_was_kept_betrays_a_cut_tail(
         return manifest
 
     parts = {"events.jsonl": shorten, "manifest.json": head, "checkpoints.jsonl": lambda _: []}
+    parts["explanations.jsonl"] = lambda _: []
     rewrite(bundle, parts, key=Ed25519PrivateKey.generate())
     assert found(bundle, capsys) == []
     problems = found(bundle, capsys, "--checkpoint", str(kept), "--key", public_key().hex())
@@ -274,6 +306,7 @@ def test_a_bundle_of_one_deployment_proves_its_records_and_shows_no_others(
     result = verify(part)
     assert result.returncode == 0, result.stderr
     assert "13 records" in result.stdout
+    assert "1 explanations, 0 erased: intact" in result.stdout
     with zipfile.ZipFile(part) as archive:
         everything = b"".join(archive.read(name) for name in archive.namelist()).decode()
     assert str(other_deployment.id) not in everything
@@ -347,6 +380,14 @@ CHANGES = {
     "a deleted event": "DELETE FROM audit_event WHERE number = 3",
     "an edited event": "UPDATE audit_event SET object_name = 'x' WHERE number = 3",
     "an edited head": "UPDATE audit_eventhead SET number = number + 1",
+    "an edited explanation": "UPDATE explanations_explanation SET text = '{}'",
+    "an explanation by another": "UPDATE explanations_explanation SET by_name = 'x'",
+    "a deleted explanation": "DELETE FROM explanations_explanation",
+    "an emptied explanation": "UPDATE explanations_explanation SET text = NULL, salt = NULL, "
+    "erased_at = now()",
+    "an explanation of nobody": "INSERT INTO explanations_explanation SELECT gen_random_uuid(), "
+    "now(), prediction_id, name, method, text, salt, digest, at, by_kind, by_id, by_name, "
+    "erased_at, deployment_id, revision_id FROM explanations_explanation LIMIT 1",
     "a forged checkpoint": "UPDATE audit_checkpoint SET content = replace(content, '1', '2')",
 }
 

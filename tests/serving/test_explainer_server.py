@@ -258,6 +258,20 @@ async def test_sums_up_importance_and_curves_over_the_background(make: Make) -> 
     alone, pair = body["summary"]["curves"]
     assert (len(alone["individual"]), len(pair["average"])) == (20, len(pair["grid"][0]))
     assert (alone["class"], body["summary"]["unit"]) == ("bad", "probability")
+    _, body = await server.ask("summarise", {"method": "interactions", "rows": 20})
+    pairs = body["summary"]["pairs"]
+    assert [pair["features"] for pair in pairs][0] == ["age", "income"]
+    assert body["summary"]["rows"] == 20
+
+
+async def test_measures_what_a_method_costs_on_rows_of_the_background(make: Make) -> None:
+    server = make(SHAP)
+    await server.server.load()
+    _, body = await server.ask("summarise", {"method": "cost", "by": "shap", "rows": 4})
+    found = body["summary"]
+    assert (found["of"], len(found["milliseconds"])) == ("background", 4)
+    assert min(found["milliseconds"]) > 0
+    assert found["example"]["contributions"]
 
 
 @pytest.mark.parametrize(
@@ -265,6 +279,9 @@ async def test_sums_up_importance_and_curves_over_the_background(make: Make) -> 
     [
         ({"method": "magic"}, 400, "importance, partial_dependence"),
         ({"method": "importance", "by": "x"}, 404, "no explainer x"),
+        ({"method": "cost", "by": "x"}, 404, "no explainer x"),
+        ({"method": "cost", "by": "shap", "rows": 1000}, 400, "from 2 to 100"),
+        ({"method": "interactions", "features": ["age"]}, 400, "two features or more"),
         ({"method": "importance", "rows": 1}, 400, "at least 2"),
         ({"method": "importance", "repeats": 0}, 400, "1 to 100"),
         ({"method": "partial_dependence", "features": ["x"]}, 400, "no feature of the model"),

@@ -30,7 +30,9 @@ class Command(BaseCommand):
         found = outcome.count
         self.stdout.write(
             f"{begun.events:,} events, {begun.seals:,} seals with {begun.records:,} "
-            f"records, {begun.checkpoints:,} checkpoints: "
+            f"records, {begun.checkpoints:,} checkpoints"
+            + "".join(f", {count:,} {name}" for name, count in begun.parts.items())
+            + ": "
             + ("intact" if not found else f"{found:,} problem{'s' * (found != 1)}")
             + f" ({time.monotonic() - started:.1f} s)"
         )
