@@ -26,6 +26,7 @@ urlpatterns = [
     path("", include("apps.explanations.urls")),
     path("", include("apps.monitoring.urls")),
     path("", include("apps.explanations.api_urls")),
+    path("", include("apps.feedback.api_urls")),
     path("", include("apps.predictions.api_urls")),
     path("", include("apps.predictions.erasure_urls")),
     path("", include("apps.predictions.urls")),
