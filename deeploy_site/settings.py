@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "apps.dashboard",
     "apps.explanations",
     "apps.monitoring",
+    "apps.feedback",
     "apps.predictions",
     "apps.deployments",
     "apps.registry",
@@ -281,9 +282,15 @@ RECORD_TENSOR_BYTES = number("RECORD_TENSOR_BYTES", 32 * 1024)
 # Records of relaxed deployments, on disk while the database is away; per web process
 SPOOL_MAX_BYTES = number("SPOOL_MAX_BYTES", 256 * 1024**2)
 # What the layers above do, in the same transaction, where predictions are erased
-ERASURE_FOLLOWERS = ["apps.explanations.services.forget"]
+ERASURE_FOLLOWERS = ["apps.explanations.services.forget", "apps.feedback.services.forget"]
 # What they add to the record, for `verify` and bundles
 RECORD_PARTS = ["apps.explanations.record.PART"]
+# What stands beside the predictions of the log, and how they can be filtered by it
+LOG_COMPANION = "apps.feedback.companion.COMPANION"
+# What the page of a prediction shows of its explanations, kept with an evaluation given there
+SHOWN_EXPLANATIONS = "apps.explanations.shown.shown_explanations"
+# Actuals that one call may bring
+ACTUALS_MAX_ROWS = number("ACTUALS_MAX_ROWS", 10_000)
 DEFAULT_BACKEND = text("DEFAULT_BACKEND", "process")
 
 # Rollups of the log: by minute for some days, by hour for ever

@@ -17,8 +17,9 @@ LAYERS = [
     "registry",
     "deployments",
     "predictions",
-    "explanations",
+    "feedback",
     "monitoring",
+    "explanations",
     "dashboard",
 ]
 

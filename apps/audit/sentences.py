@@ -11,6 +11,7 @@ import orjson
 from apps.audit.models import Event
 
 SENTENCES = {
+    "actuals.recorded": "{count} actuals of {object} were recorded, {corrected} as corrections",
     "bundle.exported": "A bundle of {object} was exported",
     "checkpoint.created": "A checkpoint of all chains was signed",
     "credential.created": "The credential {object} was kept",
@@ -33,6 +34,9 @@ SENTENCES = {
     "environment.removed": "A build of the environment {object} was removed",
     "environment.retried": "The environment {object} was asked for again",
     "environment.unavailable": "There is no {object} for this Python; own packages try the model",
+    "evaluation.corrected": "An evaluation of a prediction of {object} was corrected",
+    "evaluation.given": "A prediction of {object} was evaluated",
+    "evaluation.withdrawn": "An evaluation of a prediction of {object} was withdrawn",
     "explanation.made": "A prediction of {object} was explained by {name}",
     "explanation.summary_asked": "What {object} believes in general was asked for",
     "import.cancelled": "The import of {object} was cancelled",
@@ -99,6 +103,8 @@ FAMILIES = {
     "workspace": "Workspaces",
     "prediction": "Predictions",
     "request": "Requests",
+    "evaluation": "Evaluations",
+    "actuals": "Actuals",
     "checkpoint": "Checkpoints",
     "variable": "Environment variables",
     "verification": "Verifications",

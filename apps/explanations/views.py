@@ -15,7 +15,8 @@ from apps.deployments.selectors import takes_a_form
 from apps.explanations import comparison, general, services, summaries
 from apps.explanations.exports import csv_of, file_of
 from apps.explanations.models import Explanation, ExplanationJob
-from apps.explanations.panel import Panel, Told, panel_of
+from apps.explanations.panel import Panel, Told
+from apps.explanations.shown import panel_now
 from apps.predictions.models import PredictionRecord
 from apps.predictions.views.loading import head, is_fragment, load_deployment, load_prediction
 
@@ -35,12 +36,11 @@ def _render(
 ) -> HttpResponse:
     deployment = record.deployment
     assert record.revision is not None
-    later = _later(record)
     job = services.latest_job(record)
     context = {
         "record": record,
         "deployment": deployment,
-        "panel": panel_of(record, later),
+        "panel": panel_now(record),
         "job": job if job and job.is_open and not services.is_lost(job, timezone.now()) else None,
         "has_explainer": component_of(record.revision) is not None,
         "may_explain": can(request.user, "deployment.try", deployment.workspace),
@@ -48,7 +48,7 @@ def _render(
         "can_try": record.model_input is None
         and takes_a_form(deployment)
         and can(request.user, "deployment.try", deployment.workspace),
-        "problem": problem or _last_problem(job, later),
+        "problem": problem or _last_problem(job),
         "section": "deployments",
     }
     template = "_panel" if is_fragment(request) else "prediction"
@@ -57,14 +57,12 @@ def _render(
     return response
 
 
-def _later(record: PredictionRecord) -> list[Explanation]:
-    found = Explanation.objects.filter(prediction_id=record.id, erased_at=None)
-    return list(found.select_related("revision").order_by("id"))
-
-
-def _last_problem(job: ExplanationJob | None, later: list[Explanation]) -> str:
+def _last_problem(job: ExplanationJob | None) -> str:
     """Why the last attempt came to nothing, until a later one did not."""
-    if job is None or any(each.at > job.state_at for each in later):
+    if job is None or not (job.is_open or job.error):
+        return ""
+    later = Explanation.objects.filter(prediction_id=job.prediction_id, erased_at=None)
+    if later.filter(at__gt=job.state_at).exists():
         return ""
     if services.is_lost(job, timezone.now()):
         return "Nothing took it up, or what did has ended. See whether the worker runs; try again."
@@ -103,7 +101,7 @@ def explain(request, workspace_slug, identifier):
 def file(request, workspace_slug, identifier, key, chart, kind):
     """A chart of an explanation as PNG, or its table as CSV."""
     record = load_prediction(request, workspace_slug, identifier, "prediction.view")
-    told = _told(panel_of(record, _later(record)), key)
+    told = _told(panel_now(record), key)
     name = f"{record.id}-{told.name}-{chart}"
     if chart == "changes" and kind == "csv" and told.has("counterfactuals"):
         return _changes(told, name)

@@ -7,8 +7,8 @@ from rest_framework.response import Response
 
 from apps.predictions.erasure_api import ErasesPrediction
 from apps.predictions.log_query import (
-    PREDICTION_FILTERS,
     REQUEST_FILTERS,
+    prediction_filters,
     predictions_asked_for,
     predictions_by_request,
     requests_asked_for,
@@ -16,7 +16,7 @@ from apps.predictions.log_query import (
 from apps.predictions.log_view import LogView
 from apps.predictions.models import PredictionRecord
 from apps.predictions.proof import proof_of
-from apps.predictions.serializers import prediction_out, proof_out, request_out
+from apps.predictions.serializers import predictions_out, proof_out, request_out
 
 _NUMBERS = [OpenApiParameter(name, int) for name in ("start", "end", "offset", "limit")]
 _PAGES = [*_NUMBERS, *(OpenApiParameter(name, str) for name in ("sort", "before", "after"))]
@@ -46,12 +46,12 @@ class PredictionLogs(LogView):
     @extend_schema(
         responses=_LIST,
         operation_id="prediction_log_list",
-        parameters=[*_PAGES, *(OpenApiParameter(name, str) for name in PREDICTION_FILTERS)],
+        parameters=[*_PAGES, *(OpenApiParameter(name, str) for name in prediction_filters())],
     )
     def get(self, request, workspace, deployment):
         found = self.deployment(request, workspace, deployment)
         rows = predictions_asked_for(found, request.query_params.dict())
-        return Response([prediction_out(row) for row in rows])
+        return Response(predictions_out(rows))
 
 
 class PredictionLog(ErasesPrediction):
@@ -65,4 +65,5 @@ class PredictionLog(ErasesPrediction):
         )
         if record is None:
             raise Http404("There is no such prediction of this deployment.")
-        return Response(prediction_out(record) | {"record": proof_out(record, proof_of(record))})
+        [shown] = predictions_out([record])
+        return Response(shown | {"record": proof_out(record, proof_of(record))})

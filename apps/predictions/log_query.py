@@ -12,6 +12,7 @@ from rest_framework.exceptions import ValidationError
 from apps.core.ids import first_at
 from apps.core.query import Filter, Query
 from apps.deployments.models import Deployment
+from apps.predictions.companion import companion
 from apps.predictions.models import PredictionRecord, RequestRecord
 
 _PAGES = {"start", "end", "offset", "limit", "sort", "before", "after"}
@@ -65,9 +66,15 @@ def predictions_asked_for(
     deployment: Deployment, parameters: dict[str, str]
 ) -> list[PredictionRecord]:
     """The same for predictions, each with its request."""
-    query = Query(parameters, {*_PAGES, *PREDICTION_FILTERS})
+    filters = prediction_filters()
+    query = Query(parameters, {*_PAGES, *filters})
     found = PredictionRecord.objects.filter(deployment=deployment).select_related("request")
-    return _page(found, query, PREDICTION_FILTERS)
+    return _page(found, query, filters)
+
+
+def prediction_filters() -> Conditions:
+    """Those on predictions themselves, and those on what stands beside them."""
+    return PREDICTION_FILTERS | companion().filters
 
 
 def predictions_by_request(

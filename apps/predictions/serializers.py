@@ -1,8 +1,10 @@
 """The log on the wire, with the names that the official client knows."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from apps.predictions.companion import companion
 from apps.predictions.models import LogRecord, PredictionRecord, RequestRecord
 from apps.predictions.proof import Proof
 from apps.predictions.verification import content_of
@@ -35,6 +37,12 @@ def request_out(
     return shown if predictions is None else shown | _raw(record, predictions)
 
 
+def predictions_out(records: Sequence[PredictionRecord]) -> list[dict[str, Any]]:
+    """Predictions, each with what stands beside it."""
+    beside = companion().wire([record.id for record in records])
+    return [prediction_out(record) | beside[record.id] for record in records]
+
+
 def prediction_out(record: PredictionRecord) -> dict[str, Any]:
     """A prediction with its request; an erased one has neither input nor output."""
     erased = record.output is None
@@ -49,8 +57,6 @@ def prediction_out(record: PredictionRecord) -> dict[str, Any]:
         "predictionClass": record.outcome,
         "score": None if record.score is None else float(record.score),
         "position": record.position,
-        "evaluation": None,
-        "actual": None,
         "createdAt": record.at.isoformat(),
         "erasedAt": record.erased_at.isoformat() if record.erased_at else None,
         "tags": {} if record.custom_id is None else {"customId": record.custom_id},

@@ -37,7 +37,7 @@ def main() -> None:
         deployment, filters | {"status_code": "eq:200"}, include_raw_body=True
     )
     try:
-        person.get_prediction_logs(deployment, {"evaluation": "eq:agreed"})
+        person.get_prediction_logs(deployment, {"evaluation": "eq:loved"})
         refused = False
     except Exception:
         refused = True

@@ -1,0 +1,49 @@
+"""What a layer above knows of predictions, for the log's API and pages: it is asked by a dotted
+path in the settings, because imports run down only."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils.module_loading import import_string
+
+from apps.core.query import Filter
+from apps.predictions.models import PredictionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value in a column of the list; `kind` is that of a pill, empty for plain text."""
+
+    text: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A filter of the list: the parameter, its label, and values with their words."""
+
+    name: str
+    label: str
+    values: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """`filters` are conditions on predictions by parameter of the API; the list offers those of
+    `choices`. `wire` gives what stands in the API's answers beside each prediction, `cells` what
+    stands in the list's `columns`; both take all rows at once, so that queries stay few."""
+
+    filters: dict[str, Callable[[Filter], Q]]
+    choices: tuple[Choice, ...]
+    columns: tuple[str, ...]
+    wire: Callable[[Sequence[UUID]], dict[UUID, dict[str, Any]]]
+    cells: Callable[[Sequence[PredictionRecord]], dict[UUID, list[Cell]]]
+
+
+def companion() -> Companion:
+    found: Companion = import_string(settings.LOG_COMPANION)
+    return found
