@@ -7,6 +7,7 @@ from typing import Any
 from apps.feedback.models import Actual, Evaluation
 from apps.predictions.models import PredictionRecord
 
+_CLASSIFIES = ("classification", "classificationWithProbabilities")
 _KINDS = {"agree": "good", "disagree": "bad", "unsure": "warn"}
 
 
@@ -92,8 +93,8 @@ def seen_words(seen: dict[str, Any]) -> str:
 def _compared(
     record: PredictionRecord, metadata: dict[str, Any], actual: Actual
 ) -> tuple[str, str]:
-    """Kind and word of the comparison; none for numbers, which are hardly ever the same."""
-    if actual.outcome is None or metadata.get("problemType") == "regression":
+    """Kind and word of the comparison; none where no classes are compared."""
+    if actual.outcome is None or metadata.get("problemType") not in _CLASSIFIES:
         return "", ""
     same = actual.outcome == record.outcome
     return ("good", "as predicted") if same else ("bad", "not as predicted")
