@@ -6,13 +6,14 @@ TEST_ENVIRONMENTS names, and found again by their digest. One that cannot be bui
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from django.test import override_settings
 
-from apps.deployments.environments import lists
+from apps.deployments.environments import lists, pip
 from apps.deployments.environments.build_log import BuildLog
 from apps.deployments.environments.venv import VenvBuilder, folder
 from apps.deployments.models import Environment
@@ -24,16 +25,39 @@ def interpreter(name: str) -> Path:
     """The Python of the environment of this name, built where it is not there yet."""
     requirements = lists.canonical(lists.pins_of(name))
     digest = lists.digest_of(lists.PYTHON, requirements)
-    environment = Environment(
-        name=name, python=lists.PYTHON, requirements=requirements, digest=digest
+    return built(
+        Environment(name=name, python=lists.PYTHON, requirements=requirements, digest=digest)
     )
+
+
+def built(environment: Environment) -> Path:
+    """The Python of an environment; what its list leaves open is resolved once a machine."""
     PLACE.mkdir(parents=True, exist_ok=True)
-    with override_settings(VAR_DIR=PLACE), _alone(name):
-        location, builder = folder() / digest, VenvBuilder()
+    name = environment.name.replace(",", "").replace(" ", "-")
+    with override_settings(VAR_DIR=PLACE), _alone(name), BuildLog(PLACE / f"{name}.log") as log:
+        if not lists.is_resolved(environment):
+            environment = _resolved(environment, log)
+        location, builder = folder() / environment.digest, VenvBuilder()
         if not builder.exists(str(location)):
-            with BuildLog(PLACE / f"{name}.log") as log:
-                builder.build(environment, log, lambda: False)
+            builder.build(environment, log, lambda: False)
     return location / "bin" / "python"
+
+
+def _resolved(environment: Environment, log: BuildLog) -> Environment:
+    """The environment with exact versions, which are kept beside it."""
+    kept = PLACE / f"{environment.digest}.txt"
+    if not kept.exists():
+        lines = environment.requirements.splitlines()
+        with tempfile.TemporaryDirectory(dir=PLACE) as work:
+            pins = pip.resolve(lines, work=Path(work), log=log, cancelled=lambda: False)
+        kept.write_text(lists.canonical([str(pin) for pin in pins]))
+    requirements = kept.read_text()
+    return Environment(
+        name=environment.name,
+        python=environment.python,
+        requirements=requirements,
+        digest=lists.digest_of(environment.python, requirements),
+    )
 
 
 @contextmanager
