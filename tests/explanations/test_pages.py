@@ -120,6 +120,17 @@ def test_rules_that_fired_come_first_with_what_they_looked_at(
     assert "Age: 41\u00a0years" in part[other:]
 
 
+def test_no_reason_to_give_is_said_and_rules_stay_apart(
+    client: Client, explained: PredictionRecord
+) -> None:
+    without = told("reason_codes") | {"reasons": []}
+    rows = PredictionRecord.objects.filter(id=explained.id)
+    rows.update(explanations=json.dumps([without]))
+    part = text(client, why(explained), headers=HTMX)
+    assert "so there is no reason to give" in part
+    assert part.index("Principal reasons") < part.index("<h3>Rules</h3>")
+
+
 def test_a_counterfactual_leads_to_a_form_that_holds_it(
     client: Client, explained: PredictionRecord
 ) -> None:

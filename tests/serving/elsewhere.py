@@ -60,7 +60,7 @@ class Worker:
 
     def close(self) -> None:
         """Ends the other side, which ends with its input."""
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=120)
 
 
 class Model:
@@ -99,8 +99,9 @@ def worker(framework: str) -> Worker:
 
 
 def close_all() -> None:
-    for each in _workers:
-        each.close()
+    """May be called again: several folders of tests ask workers."""
+    while _workers:
+        _workers.pop().close()
 
 
 class _Other:

@@ -226,9 +226,10 @@ class Subject:
             named = sorted(named)  # numbers are the places of the outputs
         values = values or named or counted
         if not values:
+            more = ", or give an example input" if example is None else ""
             raise LoadError(
                 "The classes of the model are not known; name them in the metadata as "
-                "predictionClasses, or give an example input"
+                f"predictionClasses{more}"
             )
         return values
 

@@ -15,6 +15,7 @@ from apps.deployments.reconcile import Reconciler
 from apps.deployments.transformers import Transformer
 from tests.deployments.backends import engine as engines
 from tests.deployments.backends.custom import Deploy, version_of
+from tests.serving import elsewhere
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,12 @@ def engine() -> Iterator[docker.DockerClient]:
     yield made
     engines.clean(made)
     made.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers() -> Iterator[None]:
+    yield
+    elsewhere.close_all()
 
 
 @pytest.fixture

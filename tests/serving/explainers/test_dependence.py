@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats.mstats import mquantiles
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.inspection import partial_dependence
 
 from apps.serving.errors import LoadError, ModelFailure
 from apps.serving.explainers.base import BudgetExceeded
-from apps.serving.explainers.dependence import PartialDependence
+from apps.serving.explainers.dependence import PartialDependence, quantiles
 from tests.serving.cases import outcome, table, thirds
 from tests.serving.explainers.subjects import (
     background,
@@ -165,3 +166,9 @@ def test_nan_from_the_model_and_a_spent_budget_give_nothing() -> None:
     model.predict_proba = lambda data: np.full((len(data), 2), np.nan)
     with pytest.raises(ModelFailure, match="NaN or infinity"):
         explainer.explain(instances(frame)[:1], budget())
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 300])
+def test_quantiles_are_those_of_scipy(rows: int) -> None:
+    values, shares = np.random.default_rng(rows).normal(size=rows), (0.0, 0.05, 0.5, 0.95, 1.0)
+    np.testing.assert_array_equal(quantiles(values, shares), mquantiles(values, prob=shares))

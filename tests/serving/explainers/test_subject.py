@@ -225,7 +225,7 @@ def test_a_black_box_of_labels_decides_zero_or_one() -> None:
 
 
 def test_labels_without_classes_are_refused_with_what_to_add() -> None:
-    with pytest.raises(LoadError, match="predictionClasses"):
+    with pytest.raises(LoadError, match="as predictionClasses$"):
         black_box(Labels(), problemType="classification")
 
 
