@@ -46,26 +46,29 @@ _SHARES = {
 _OTHERS = ("reason_codes", "lime", "anchors", "counterfactuals")
 _BUILD_SECONDS = 1500
 _HUNDRED = 100
+_KEPT_SECONDS = 5
 
 
-@dataclass(frozen=True)
 class Deployed:
-    """A model that serves with its explainer: where to ask, and what its explainer was told."""
+    """A model that serves with its explainer: where to ask, and the explainer's own command."""
 
-    made: Made
-    path: str
-    headers: dict[str, str]
-    port: int
-    explainer: list[str]
+    def __init__(self, made: Made, path: str, product: stack.Product, explainer: list[str]) -> None:
+        self.made, self.path, self.port, self.explainer = made, path, product.port, explainer
+        self.headers = stack.Api(product).headers
+        self.connection = HTTPConnection("127.0.0.1", self.port, timeout=700)
+        self.asked_at = 0.0
 
     def ask(self, endpoint: str, instances: list[Any]) -> tuple[float, dict[str, Any]]:
         """Milliseconds of one call over the kept connection, and its answer."""
         body = orjson.dumps({"instances": instances})
+        if time.monotonic() - self.asked_at > _KEPT_SECONDS:
+            self.connection.close()  # the server may have done so; the next request opens it
         started = time.perf_counter()
         self.connection.request("POST", f"{self.path}/{endpoint}", body, self.headers)
         answer = self.connection.getresponse()
         text = answer.read()
         took = 1000 * (time.perf_counter() - started)
+        self.asked_at = time.monotonic()
         if answer.status != 200:
             raise RuntimeError(f"{self.made.name} {endpoint}: {answer.status} {text[:500]!r}")
         content: dict[str, Any] = orjson.loads(text)
@@ -74,17 +77,6 @@ class Deployed:
     @property
     def methods(self) -> tuple[str, ...]:
         return methods_of(self.made.name)
-
-    @property
-    def connection(self) -> HTTPConnection:
-        return _connection(self.port)
-
-
-_connections: dict[int, HTTPConnection] = {}
-
-
-def _connection(port: int) -> HTTPConnection:
-    return _connections.setdefault(port, HTTPConnection("127.0.0.1", port, timeout=700))
 
 
 def methods_of(name: str) -> tuple[str, ...]:
@@ -124,7 +116,7 @@ def deployed(product: stack.Product, made: Made) -> Iterator[Deployed]:
     api.wait_until_serving(deployment["id"], seconds=_BUILD_SECONDS)
     where = f"{api.base}/deployments/{deployment['id']}"
     try:
-        yield Deployed(made, where, api.headers, product.port, _explainer(product, before))
+        yield Deployed(made, where, product, _explainer(product, before))
     finally:
         product.call("DELETE", where, b"", api.headers)
 

@@ -19,6 +19,7 @@ from apps.serving.spec import ServerSpec
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _LONGEST_SECONDS = 600.0
+_READY = "ready\n"
 
 
 class Bare:
@@ -34,6 +35,9 @@ class Bare:
             env=os.environ | threads,
             text=True,
         )
+        assert self.process.stdout is not None
+        if self.process.stdout.readline() != _READY:
+            raise RuntimeError(f"The methods could not be loaded from {spec}")
 
     def call(self, method: str, instances: list[Any], outputs: list[Any]) -> tuple[float, float]:
         """Milliseconds by the clock, and of the processor, for one call."""
@@ -53,6 +57,8 @@ def main() -> None:
     spec = ServerSpec.load(Path(sys.argv[1]))
     explanations = Explanations(load(spec), spec)
     explanations.check()
+    sys.stdout.write(_READY)
+    sys.stdout.flush()
     for line in sys.stdin:
         asked = json.loads(line)
         job = Job(_LONGEST_SECONDS)

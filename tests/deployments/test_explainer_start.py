@@ -75,7 +75,7 @@ def test_it_gives_way_to_its_model(deployment: Deployment, reconciler: Reconcile
         replica.component.kind: os.getpriority(os.PRIO_PROCESS, replica.handle["pid"])
         for replica in Replica.objects.select_related("component")
     }
-    assert nice[Component.Kind.EXPLAINER] == nice[Component.Kind.MODEL] + 10
+    assert nice[Component.Kind.EXPLAINER] == nice[Component.Kind.MODEL] + 5
 
 
 def test_one_that_fails_its_start_keeps_the_old_revision_serving(

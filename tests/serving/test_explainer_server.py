@@ -134,6 +134,17 @@ async def test_explains_each_instance_by_each_method_the_same_way_twice(make: Ma
     assert (first["seed"], first["budget"]["seconds"]) == (5, 20)
 
 
+async def test_what_the_model_answered_does_not_change_an_explanation(make: Make) -> None:
+    server = make(SHAP)
+    await server.server.load()
+    _, alone = await server.ask("explain", {"instances": [CASE]})
+    for outputs in ([alone["explanations"][0][0]["output"]], [[0.5, 0.5]], ["bad"]):
+        status, told = await server.ask("explain", {"instances": [CASE], "outputs": outputs})
+        assert status == 200
+        for name in ("contributions", "prediction", "output"):
+            assert told["explanations"][0][0][name] == alone["explanations"][0][0][name]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
@@ -142,6 +153,8 @@ async def test_explains_each_instance_by_each_method_the_same_way_twice(make: Ma
         ({"instances": [CASE] * 5}, 400, "At most 4 instances"),
         ({"instances": [CASE | {"age": "old"}]}, 400, "age"),
         ({"instances": []}, 400, ""),
+        ({"instances": [CASE], "outputs": []}, 400, "for each instance"),
+        ({"instances": [CASE], "outputs": "x"}, 400, "for each instance"),
         ({"instances": [CASE], "seconds": 0}, 400, "seconds"),
         ({"instances": [CASE], "seconds": "x"}, 400, "seconds"),
         (b"{", 400, "not JSON"),

@@ -14,8 +14,8 @@ from apps.deployments.backends import seccomp
 from apps.deployments.backends.base import ReplicaSpec
 
 FIRST_UID = 1_500_000
-# Beside a model server that wants the processor an explainer gets a tenth of it.
-_EXPLAINER_NICE = 10
+# Beside a model server that wants the processor an explainer gets about a third of its share.
+_EXPLAINER_NICE = 5
 _MOST_FILE_BYTES = 256 * 1024**2
 _READABLE = [
     "/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf",

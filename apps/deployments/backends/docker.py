@@ -42,8 +42,8 @@ from apps.deployments.backends.images import ImageBuilder
 from apps.deployments.backends.starting import Start, Starts, directory_of, log_of
 
 _LONGEST_SOCKET = 100
-# A tenth of what a model server has where both want the processor.
-_EXPLAINER_SHARES = 102
+# A third of what a model server has where both want the processor.
+_EXPLAINER_SHARES = 341
 _RELAY_MEMORY = 64 * 1024**2
 _RELAY_PATH = "/etc/deeploy/relay.py"
 # Names are asked for at once in vain, not after half a minute: Python's own server asks for its

@@ -1,10 +1,10 @@
 """Locks itself in, then becomes a model server. Run with `python -I launcher.py config.json`.
 
-Standard library alone. In this order: its priority, resource limits, another user and no capabilities where
-root starts it, no new privileges, a Landlock domain (Linux): files may be read and written only
-where the configuration says, only the interpreter may be executed, and no TCP connection made or
-accepted; and a filter of system calls. Exits with 4 where a lock that the configuration requires
-cannot be had.
+Standard library alone. In this order: its priority, resource limits, another user and no
+capabilities where root starts it, no new privileges, a Landlock domain (Linux): files may be read
+and written only where the configuration says, only the interpreter may be executed, and no TCP
+connection made or accepted; and a filter of system calls. Exits with 4 where a lock that the
+configuration requires cannot be had.
 """
 
 import ctypes

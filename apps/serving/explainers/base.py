@@ -182,5 +182,4 @@ def plain(value: Any) -> Any:
 
 def plain_rows(frame: pd.DataFrame) -> list[list[Any]]:
     """The rows of a frame as lists of JSON values."""
-    columns = [[plain(value) for value in frame[name].tolist()] for name in frame.columns]
-    return [list(row) for row in zip(*columns, strict=True)]
+    return [[plain(value) for value in row] for row in frame.to_numpy(dtype=object).tolist()]

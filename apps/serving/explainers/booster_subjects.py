@@ -46,12 +46,12 @@ class BoosterSubject(Subject):
         return value if objective in _VALUES else "margin"
 
     def prepared(self, frame: pd.DataFrame) -> np.ndarray:
-        frame = self.cast(frame)
-        values = np.empty((len(frame), len(self.names)), dtype=np.float64)
+        given = self.cast(frame).to_numpy(dtype=object)  # once: a frame's columns are slow to reach
+        values = np.empty(given.shape, dtype=np.float64)
         for at, name in enumerate(self.names):
-            column = frame[name]
             codes = self.model._codes.get(at)
-            values[:, at] = _coded(column, codes) if codes else _number(column)
+            column = given[:, at]
+            values[:, at] = _coded(column, codes, name) if codes else _number(column, name)
         return values
 
     def encoded_of(self, prepared: np.ndarray) -> np.ndarray:
@@ -229,23 +229,23 @@ class CatBoostSubject(Subject):
         return np.asarray(found)
 
 
-def _coded(column: pd.Series, codes: dict[Any, float]) -> np.ndarray:
+def _coded(column: np.ndarray, codes: dict[Any, float], name: str) -> np.ndarray:
     """Codes of categories; missing ones are NaN. Raises BadRequest for one that is not known."""
     values = [codes.get(None if value != value else value, _UNKNOWN) for value in column]  # noqa: PLR0124
     if _UNKNOWN in values:
-        strange = column.iloc[values.index(_UNKNOWN)]
-        raise BadRequest(f"The model was trained on no category {strange!r} of {column.name}")
+        strange = column[values.index(_UNKNOWN)]
+        raise BadRequest(f"The model was trained on no category {strange!r} of {name}")
     return np.array(values, dtype=np.float64)
 
 
 _UNKNOWN = object()
 
 
-def _number(column: pd.Series) -> np.ndarray:
+def _number(column: np.ndarray, name: str) -> np.ndarray:
     try:
-        return column.to_numpy(dtype=np.float64)
+        return column.astype(np.float64)
     except (TypeError, ValueError):
-        raise BadRequest(f"{column.name} holds a value that is no number") from None
+        raise BadRequest(f"{name} holds a value that is no number") from None
 
 
 def _softmax(raw: np.ndarray) -> np.ndarray:

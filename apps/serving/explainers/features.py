@@ -119,14 +119,16 @@ def frame_of(columns: Sequence[Sequence[Any]], features: tuple[Feature, ...]) ->
 def cast(frame: pd.DataFrame, features: tuple[Feature, ...]) -> pd.DataFrame:
     """The columns in the order and types of the features; the frame itself where they are so."""
     names = [feature.name for feature in features]
-    given = [frame[name] for name in names]
-    columns = [_cast(column, feature) for column, feature in zip(given, features, strict=True)]
-    same = all(new is old for new, old in zip(columns, given, strict=True))
-    if same and len(frame.columns) == len(names) and list(frame.columns) == names:
+    if list(frame.columns) == names and all(map(_has_type, frame.dtypes.tolist(), features)):
         return frame
+    columns = [_cast(frame[feature.name], feature) for feature in features]
     made = pd.DataFrame(dict(enumerate(columns)), index=frame.index, copy=False)
     made.columns = pd.Index(names)
     return made
+
+
+def _has_type(dtype: Any, feature: Feature) -> bool:
+    return bool(dtype == (_DTYPES[feature.kind] if feature.numeric else object))
 
 
 def _cast(column: pd.Series, feature: Feature) -> pd.Series:

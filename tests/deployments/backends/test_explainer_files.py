@@ -67,10 +67,10 @@ def test_it_gives_way_to_model_servers(spec: ReplicaSpec, tmp_path: Path) -> Non
         confinement.launcher_config(each, tmp_path, tmp_path / "run" / "s", isolation)["nice"]
         for each in (spec, model)
     ]
-    assert nices == [10, 0]
+    assert nices == [5, 0]
     handle = {"name": "x", "directory": str(tmp_path), "socket": str(tmp_path / "s")}
     shares = [
         docker._container_options(each, handle, "i").get("cpu_shares", 1024)
         for each in (spec, model)
     ]
-    assert shares == [102, 1024]
+    assert shares == [341, 1024]
