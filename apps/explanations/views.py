@@ -15,7 +15,8 @@ from apps.deployments.selectors import takes_a_form
 from apps.explanations import general, services, summaries
 from apps.explanations.exports import csv_of, file_of
 from apps.explanations.models import Explanation
-from apps.explanations.panel import Panel, Told, panel_of
+from apps.explanations.panel import Panel, panel_of
+from apps.explanations.told import Told
 from apps.predictions.models import PredictionRecord
 from apps.predictions.views.loading import head, is_fragment, load_deployment, load_prediction
 
