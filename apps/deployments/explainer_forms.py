@@ -8,6 +8,7 @@ from django import forms
 
 from apps.accounts.models import User, Workspace
 from apps.core.errors import Invalid
+from apps.core.form_groups import Group
 from apps.deployments.explainer_checks import check_methods
 from apps.deployments.explainer_choice import WORDS, proposals
 from apps.deployments.explainer_files import backgrounds_in, explainers_in
@@ -18,6 +19,22 @@ from apps.deployments.run_settings import RunSettings
 from apps.deployments.workspace_form import WorkspaceForm
 from apps.registry.models import Artifact, ModelVersion
 from apps.serving.methods import CUSTOM
+
+METHODS = Group(
+    "Explainer",
+    (
+        "explainers", "explainer_more", "explainer_background", "explainer_rows",
+        "explainer_seed", "explainer_replicas", "explainer_memory_mb", "explainer_said",
+    ),
+)  # fmt: skip
+OWN = Group(
+    "An explainer of your own",
+    (
+        "explainer_module", "explainer_reason", "explainer_image", "explainer_port",
+        "explainer_readiness", "explainer_args", "explainer_variables",
+    ),
+    folded=True,
+)  # fmt: skip
 
 
 class BackgroundField(forms.ModelChoiceField):
@@ -99,6 +116,7 @@ class ExplainerForm(WorkspaceForm):
         label="Memory for each of its servers, in MB", min_value=256, max_value=1024 * 1024,
         initial=2048, required=False,
     )  # fmt: skip
+    groups: tuple[Group, ...] = (OWN,)
     # Tells a form in which nothing is ticked from one that was not seen yet.
     explainer_said = forms.CharField(required=False, initial="1", widget=forms.HiddenInput)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Sum
 
-from apps.deployments.explainers import component_of
+from apps.deployments.explainers import component_of, is_image
 from apps.deployments.models import Deployment, Revision
 from apps.deployments.services import model_of
 from apps.explanations import drawing
@@ -110,9 +110,10 @@ def beliefs_of(revision: Revision) -> Beliefs:
 
 
 def explained_revisions(deployment: Deployment) -> list[Revision]:
-    """The revisions that have an explainer, newest first."""
+    """The revisions whose explainer can tell of many cases, newest first: images cannot."""
     revisions = deployment.revisions.prefetch_related("components__model_version")
-    return [revision for revision in revisions if component_of(revision) is not None]
+    found = [(revision, component_of(revision)) for revision in revisions]
+    return [revision for revision, each in found if each is not None and not is_image(each)]
 
 
 def coverage_of(deployment: Deployment, *, period: str, now: datetime) -> Coverage:

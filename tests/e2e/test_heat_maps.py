@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from apps.deployments import services as deployments
 from apps.deployments.models import Revision
 from apps.predictions.models import PredictionRecord
 from apps.registry import services as registry
+from apps.registry.models import ModelVersion
 from apps.registry.services import Upload
 from tests.e2e.accessibility import in_every_view
 from tests.live import ROOT
@@ -72,7 +74,7 @@ def record(bank: User) -> PredictionRecord:
     found = prediction_of(made)
     digit, told = explained()
     PredictionRecord.objects.filter(id=found.id).update(
-        input=json.dumps(digit), explanations=json.dumps([*told, CUSTOM]), outcome="3"
+        input=json.dumps(digit), explanations=json.dumps([*told, CUSTOM]), outcome=told[0]["class"]
     )
     return found
 
@@ -95,8 +97,7 @@ def test_a_picture_is_shown_with_what_counted_in_it(record: PredictionRecord, pa
     table = page.get_by_role("table", name="The places that count most").first
     expect(table.get_by_role("row")).to_have_count(9)
     spoken = maps.first.get_attribute("aria-label") or ""
-    row, column = (part.split()[-1] for part in spoken.split(":")[1].split(",")[:2])
-    column = column.split()[0]
+    [row], [column] = re.findall(r"row (\d+)", spoken), re.findall(r"column (\d+)", spoken)
     expect(table.get_by_role("rowheader").first).to_have_text(f"{row}, {column}")
     expect(page.get_by_role("table", name="What the explainer answered")).to_contain_text(
         "two strokes"
@@ -112,13 +113,21 @@ def test_a_picture_is_shown_with_what_counted_in_it(record: PredictionRecord, pa
 
 
 @pytest.mark.parametrize(
-    "where", ["deployments/new/explainer/", "deployments/new/?step=explainer",
-              "deployments/digits/revisions/new/"],
-)  # fmt: skip
+    "where",
+    [
+        "new/explainer/",
+        "new/?step=explainer&new_use_case=Post&risk=minimal&version={version}",
+        "digits/revisions/new/",
+    ],
+)
 def test_the_pages_of_explainers_of_ones_own_look_as_they_should(
     record: PredictionRecord, page: Page, where: str
 ) -> None:
-    page.goto(f"/w/retail-credit/{where}")
+    version = ModelVersion.objects.get()
+    page.goto(f"/w/retail-credit/deployments/{where.format(version=version.id)}")
+    if "explainer/" not in where:
+        page.get_by_text("An explainer of your own").click()
+        expect(page.get_by_label("A module of your own")).to_be_visible()
     expect(page.get_by_text("explain(instances, predict)").first).to_be_visible()
-    shoot(page, where.strip("/").replace("/", "-").replace("?", "-"))
+    shoot(page, where.partition("&")[0].strip("/").replace("/", "-").replace("?", "-"))
     assert in_every_view(page) == []
