@@ -277,6 +277,8 @@ PREDICT_WAIT_SECONDS = number("PREDICT_WAIT_SECONDS", 10)
 # One request to explain: its time, what it waits for included, and its instances
 EXPLAIN_SECONDS = number("EXPLAIN_SECONDS", 20)
 EXPLAIN_MAX_ROWS = number("EXPLAIN_MAX_ROWS", 100)
+# What draws explanations for the data plane: a module that runs as a process of its own
+EXPLANATION_ARTIST = "apps.explanations.artist"
 # Tensors above this size are recorded as bytes in base64, smaller ones as lists of numbers
 RECORD_TENSOR_BYTES = number("RECORD_TENSOR_BYTES", 32 * 1024)
 # Records of relaxed deployments, on disk while the database is away; per web process

@@ -15,7 +15,7 @@ from apps.accounts.models import Workspace
 from apps.audit.actor import Actor
 from apps.deployments import outside_api, services
 from apps.deployments.backends import backend_named
-from apps.deployments.explainer_api import explainer_in
+from apps.deployments.explainer_wire import explainer_for_import, explainer_in
 from apps.deployments.explainers import explainer_of
 from apps.deployments.import_wire import wanted_import
 from apps.deployments.importing import deploy_import
@@ -34,9 +34,6 @@ from apps.deployments.transformer_api import transformer_for_import, transformer
 from apps.deployments.transformers import transformer_of
 
 ANSWER = {200: OpenApiTypes.OBJECT}
-_EXPLAINER_LATER = (
-    "An explainer is added when the model has been imported: PATCH the deployment then."
-)
 _IMPORTED = ("modelReference", "repositoryId", "branchName", "commit", "contractPath")
 _IMPORT_FIRST = (
     "An update takes a version of the registry: import it with POST versions and a source, then "
@@ -112,22 +109,24 @@ class Deployments(WorkspaceView):
             deployment = services.create_deployment(
                 model_version=version,
                 transformer=transformer_in(data, found, request.user),
-                explainer=explainer_in(data, found, version),
+                explainer=explainer_in(data, found, version, request.user),
                 **given,
             )
         elif wanted := wanted_import(data, found):
-            if data.get("explainers") or data.get("explainerType"):
-                raise serializers.ValidationError({"explainers": _EXPLAINER_LATER})
             require(request.user, "model.create", found)
+            from_git = wanted.source["kind"] == "git"
             transformer, from_folder = transformer_for_import(
-                data, found, request.user, from_git=wanted.source["kind"] == "git"
+                data, found, request.user, from_git=from_git
             )
+            explainer, explains = explainer_for_import(data, found, request.user, from_git=from_git)
             deployment = deploy_import(
                 source=wanted.source,
                 credential=wanted.credential,
                 options=wanted.options,
                 transformer=transformer,
                 from_folder=from_folder,
+                explainer=explainer,
+                explainer_from_folder=explains,
                 **given,
             )
         else:
@@ -171,6 +170,7 @@ class OneDeployment(WorkspaceView):
                 body.validated_data,
                 found.workspace,
                 version or (services.model_of(newest) if newest else None),
+                request.user,
                 kept=explainer_of(newest) if newest else None,
             ),
             by=request.user,

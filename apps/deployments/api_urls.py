@@ -23,6 +23,7 @@ urlpatterns = [
     path(f"{_V}/raw", variable_api.RawVariables.as_view()),
     path(f"{_V}/<uuid:identifier>", variable_api.OneVariable.as_view()),
     path("workspaces/<str:workspace>/useCases", api.UseCases.as_view()),
+    path("workspaces/<str:workspace>/explainers", explainer_api.Modules.as_view()),
     path("workspaces/<str:workspace>/transformers", transformer_api.Modules.as_view()),
     path("workspaces/<str:workspace>/backgrounds", explainer_api.Backgrounds.as_view()),
     path("workspaces/<str:workspace>/explainerProposals", explainer_api.Proposals.as_view()),

@@ -40,4 +40,4 @@ def explain(explainer: Replica, transformer: Replica | None, instances: list[Any
     steps = transformer.component.signature.get("steps", []) if transformer else []
     if transformer and "preprocess" in steps:
         instances = transformers.transformed(transformer.address, "preprocess", instances)
-    explainers.explained(explainer.address, instances[:1])
+    explainers.explained(explainer, instances[:1])

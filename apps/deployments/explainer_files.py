@@ -1,12 +1,20 @@
-"""Backgrounds of explainers: taken in, checked as tables, and found again."""
+"""What explainers are given: backgrounds, checked as tables, and modules of one's own."""
 
 from django.db.models import QuerySet
 
 from apps.accounts.models import Workspace
+from apps.deployments.module_files import Shape, take
 from apps.registry.models import Artifact
 from apps.registry.services.intake import Upload, take_sample
 
-KIND = "background"
+KIND, MODULE = "background", "explainer"
+_SHAPE = Shape(
+    kind=MODULE,
+    name="explainer",
+    functions=("explain",),
+    missing="It does not define explain(instances, predict) at its top.",
+    field="explainer_file",
+)
 
 
 def take_background(workspace: Workspace, upload: Upload) -> Artifact:
@@ -21,3 +29,13 @@ def take_background(workspace: Workspace, upload: Upload) -> Artifact:
 def backgrounds_in(workspace: Workspace) -> QuerySet[Artifact]:
     """The tables that were brought as backgrounds, newest first."""
     return Artifact.objects.filter(workspace=workspace, scan__kind=KIND).order_by("-id")
+
+
+def take_explainer(workspace: Workspace, upload: Upload) -> Artifact:
+    """Stores a module with `explain`. Raises Invalid where it is none, saying why."""
+    return take(workspace, upload, _SHAPE)
+
+
+def explainers_in(workspace: Workspace) -> QuerySet[Artifact]:
+    """The modules of explainers of a workspace, newest first."""
+    return Artifact.objects.filter(workspace=workspace, scan__kind=MODULE).order_by("-id")

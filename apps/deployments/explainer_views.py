@@ -1,4 +1,4 @@
-"""Uploading an explainer's background on the way through a form."""
+"""Uploading an explainer's background or module on the way through a form."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -6,8 +6,13 @@ from django.views.decorators.http import require_http_methods
 
 from apps.accounts.access import require, workspace_for
 from apps.core.errors import DomainError
-from apps.deployments.explainer_files import backgrounds_in, take_background
-from apps.deployments.explainer_forms import BackgroundForm
+from apps.deployments.explainer_files import (
+    backgrounds_in,
+    explainers_in,
+    take_background,
+    take_explainer,
+)
+from apps.deployments.explainer_forms import BackgroundForm, ExplainerModuleForm
 from apps.deployments.way_back import way_back
 from apps.registry.services import Upload
 
@@ -45,3 +50,28 @@ def upload(request: HttpRequest, workspace_slug: str) -> HttpResponse:
     }
     status = 400 if form.errors else 200
     return render(request, "deployments/background_new.html", context, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+def upload_module(request: HttpRequest, workspace_slug: str) -> HttpResponse:
+    """Takes a module with `explain` and goes back likewise."""
+    workspace = workspace_for(request, workspace_slug)
+    require(request.user, "deployment.create", workspace)
+    form = ExplainerModuleForm(request.POST or None, request.FILES or None)
+    where = {"step": "explainer", "field": "explainer_module"}
+    if request.method == "POST" and form.is_valid():
+        file = form.cleaned_data["explainer_file"]
+        try:
+            artifact = take_explainer(workspace, Upload(file.name, file.chunks()))
+        except DomainError as error:
+            form.add_error("explainer_file", error.message)
+        else:
+            return redirect(way_back(request, workspace_slug, artifact=str(artifact.id), **where))
+    context = {
+        "form": form,
+        "modules": explainers_in(workspace)[:20],
+        "back": way_back(request, workspace_slug, **where),
+        "section": "deployments",
+    }
+    status = 400 if form.errors else 200
+    return render(request, "deployments/explainer_new.html", context, status=status)

@@ -1,88 +1,32 @@
 """The explainer of a revision: what people say of it, and the component that it becomes.
 
 It explains the model of its own revision, from the same file, by one or more methods, and measures
-against a background: rows of its own, or else the reference data of the model version.
+against a background: rows of its own, or else the reference data of the model version. One of the
+methods may be a Python module of somebody's; or all of it is an image whose server answers
+`POST /v1/models/model:explain` with `{"instances": [...]}` by `{"explanations": [...]}`.
 """
 
-import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
-from apps.core.errors import Invalid
-from apps.deployments import model_client
-from apps.deployments.backends.base import BackendError
+from apps.accounts.models import User
+from apps.deployments import explainer_checks, explainer_image, model_client
+from apps.deployments.backends.base import Backend, BackendError
 from apps.deployments.environments import lists
-from apps.deployments.models import Component, Deployment, Replica, Revision
+from apps.deployments.explainer_checks import reference_of as reference_of
+from apps.deployments.explainer_settings import NO_EXPLAINER as NO_EXPLAINER
+from apps.deployments.explainer_settings import Explainer as Explainer
+from apps.deployments.explainer_settings import Method as Method
+from apps.deployments.explainer_settings import methods_of as methods_of
+from apps.deployments.models import Component, Replica, Revision
 from apps.deployments.run_settings import RunSettings
 from apps.deployments.signatures import Speechless
 from apps.registry import storage
 from apps.registry.models import Artifact, ModelVersion
-from apps.serving.explainers import EXPLAINERS
-from apps.serving.methods import CUSTOM, WITHOUT_BACKGROUND
 from apps.serving.spec import Explaining
 
-SAMPLINGS = ("sample", "kmeans")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
-_MOST = 10
-_LARGEST_SETTINGS = 100_000
+_LONGEST_REASON = 500
 _CHECK_SECONDS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """One way to explain, under the name that callers pick it by."""
-
-    name: str
-    method: str
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        return {"name": self.name, "method": self.method, "settings": self.settings}
-
-
-@dataclass(frozen=True, slots=True)
-class Explainer:
-    """The methods, what they measure against, and how they run.
-
-    Without a `background` the reference data of the model version serve. At most `rows` of them
-    count, drawn by the `seed` as `sampling` says.
-    """
-
-    methods: tuple[Method, ...] = ()
-    background: Artifact | None = None
-    rows: int = 1000
-    sampling: str = "sample"
-    target: str = ""
-    seed: int = 0
-    run: RunSettings = field(default_factory=RunSettings)
-
-    @property
-    def is_given(self) -> bool:
-        return bool(self.methods)
-
-    @property
-    def words(self) -> str:
-        """What it is, for people."""
-        return ", ".join(method.name for method in self.methods)
-
-
-NO_EXPLAINER = Explainer()
-
-
-def methods_of(entries: Any) -> tuple[Method, ...]:
-    """Methods as JSON has them: `[{"name", "method", "settings"}]`, the name being the method's
-    where none is given. Raises Invalid."""
-    if not isinstance(entries, list):
-        raise _wrong('must be a list of {"name", "method", "settings"}')
-    found = []
-    for entry in entries:
-        if not isinstance(entry, dict) or not isinstance(entry.get("method"), str):
-            raise _wrong('each needs a "method"')
-        given = entry.get("settings") or {}
-        if not isinstance(given, dict):
-            raise _wrong("settings must be an object")
-        found.append(Method(str(entry.get("name") or entry["method"]), entry["method"], given))
-    return tuple(found)
 
 
 def component_of(revision: Revision) -> Component | None:
@@ -105,20 +49,32 @@ def explainer_of(revision: Revision) -> Explainer | None:
         target=config["target"],
         seed=config["seed"],
         run=RunSettings(**config["run"]),
+        module=component.module,
+        reason=config.get("reason", ""),
+        answered_by=config.get("answeredBy", ""),
+        image=config.get("image", ""),
+        port=config.get("port", 8080),
+        readiness_path=config.get("readinessPath", ""),
+        args=tuple(config.get("args", ())),
+        variable_ids=tuple(config.get("variableIds", ())),
     )
 
 
-def add_explainer(revision: Revision, given: Explainer, version: ModelVersion) -> str:
+def add_explainer(revision: Revision, given: Explainer, version: ModelVersion, by: User) -> str:
     """Makes the component. Raises Invalid where it cannot be what is asked for; gives its name."""
-    _check(revision, given, version)
+    explainer_checks.check(revision, given, version)
     own = given.background is not None
+    methods = given.every_method
+    names = [method.method for method in methods]
     Component.objects.create(
         revision=revision,
         kind=Component.Kind.EXPLAINER,
-        artifact=given.background if own else reference_of(version),
-        environment=lists.environment_explaining(version, [m.method for m in given.methods]),
-        config={
-            "explainers": [method.as_json() for method in given.methods],
+        artifact=_rows_of(given, version),
+        module=given.module,
+        environment=None if given.image else lists.environment_explaining(version, names),
+        config=_own_config(given, by)
+        | {
+            "explainers": [method.as_json() for method in methods],
             "background": "own" if own else "reference",
             "rows": given.rows,
             "sampling": given.sampling,
@@ -130,57 +86,27 @@ def add_explainer(revision: Revision, given: Explainer, version: ModelVersion) -
     return given.words
 
 
-def reference_of(version: ModelVersion) -> Artifact | None:
-    """The file of a version's reference data."""
-    reference = getattr(version, "reference", None)
-    return reference.artifact if reference else None
+def _rows_of(given: Explainer, version: ModelVersion) -> Artifact | None:
+    """The background; an image has none of ours."""
+    return None if given.image else given.background or reference_of(version)
 
 
-def _check(revision: Revision, given: Explainer, version: ModelVersion) -> None:
-    if revision.deployment.kind != Deployment.Kind.MANAGED:
-        raise _wrong("Only a model that runs here can have an explainer of ours.")
-    if version.framework == ModelVersion.Framework.CUSTOM:
-        raise _wrong("The model is an image of its own; explainers take a model's file.")
-    check_methods(given.methods)
-    if given.background is None and reference_of(version) is None:
-        needy = [m for m in given.methods if m.method not in WITHOUT_BACKGROUND]
-        if needy:
-            raise _wrong(
-                f"{needy[0].name} measures against a background, and {version} has no reference "
-                "data. Add a background, or a version with reference data."
-            )
-    if given.background and given.background.workspace_id != revision.deployment.workspace_id:
-        raise _wrong("There is no such background in this workspace.")
-    if given.sampling not in SAMPLINGS:
-        raise _wrong(f"The background is drawn as {' or '.join(SAMPLINGS)}.")
-    if not 2 <= given.rows <= 100_000:
-        raise _wrong("The background has from 2 to 100,000 rows.")
-    if not 0 <= given.seed < 2**31:
-        raise _wrong("The seed is a whole number from 0 to 2,147,483,647.")
-
-
-def check_methods(methods: tuple[Method, ...]) -> None:
-    """Raises Invalid where a name or a method cannot be used, with those that can."""
-    if len(methods) > _MOST:
-        raise _wrong(f"At most {_MOST} explainers for one deployment.")
-    for method in methods:
-        if not _NAME.fullmatch(method.name):
-            raise _wrong(
-                f"{method.name[:60]} is no name for an explainer: letters, digits, dots, dashes "
-                "and underscores, at most 40."
-            )
-        if method.method == CUSTOM or method.method not in EXPLAINERS:
-            known = ", ".join(sorted(set(EXPLAINERS) - {CUSTOM}))
-            raise _wrong(f"There is no method {method.method}; known are {known}.")
-        if len(str(method.settings)) > _LARGEST_SETTINGS:
-            raise _wrong(f"The settings of {method.name} are too large.")
-    names = [method.name for method in methods]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise _wrong(f"Two explainers are named {twice[0]}; give each a name of its own.")
-
-
-def _wrong(message: str) -> Invalid:
-    return Invalid(message, [{"field": "explainers", "message": message}])
+def _own_config(given: Explainer, by: User) -> dict[str, Any]:
+    """What is kept of a module or an image."""
+    if given.image:
+        return {
+            "image": given.image,
+            "port": given.port,
+            "readinessPath": given.readiness_path,
+            "args": list(given.args),
+            "variableIds": list(given.variable_ids),
+        }
+    if given.module is None:
+        return {}
+    return {
+        "reason": given.reason.strip()[:_LONGEST_REASON],
+        "answeredBy": given.answered_by or by.name,
+    }
 
 
 def explaining_of(component: Component) -> Explaining:
@@ -192,26 +118,29 @@ def explaining_of(component: Component) -> Explaining:
         rows=config["rows"],
         sampling=config["sampling"],
         target=config["target"],
+        module=str(storage.path_of(component.module.sha256)) if component.module else "",
         seed=config["seed"],
     )
 
 
 def check_file(component: Component) -> None:
-    """Raises BackendError where the stored background is not what was uploaded."""
-    artifact = component.artifact
-    if artifact is not None and not storage.intact(artifact.sha256):
-        raise BackendError(
-            f"The stored file of the background {artifact} is gone or no longer has the checksum "
-            "with which it was uploaded. Restore it from a backup, or upload it again."
-        )
+    """Raises BackendError where a stored background or module is not what was uploaded."""
+    for what, artifact in (("background", component.artifact), ("module", component.module)):
+        if artifact is not None and not storage.intact(artifact.sha256):
+            raise BackendError(
+                f"The stored file of the {what} {artifact} is gone or no longer has the checksum "
+                "with which it was uploaded. Restore it from a backup, or upload it again."
+            )
 
 
-def note_methods(replicas: list[Replica]) -> None:
-    """Asks a ready explainer for its methods, their cost, and its background, and keeps that.
-
-    Raises Speechless or Unreachable.
+def note_methods(replicas: list[Replica], backend: Backend) -> None:
+    """Asks a ready explainer for its methods, their cost, and its background, and keeps that; of an
+    image its digest. Raises Speechless, Unreachable or BackendError.
     """
     component = replicas[0].component
+    if is_image(component):
+        explainer_image.note(replicas, backend)
+        return
     path = f"/v1/models/{model_client.MODEL_NAME}"
     status, said = model_client.get(replicas[0].address, path)
     if status != 200 or not isinstance(said, dict):
@@ -220,8 +149,12 @@ def note_methods(replicas: list[Replica]) -> None:
     component.save(update_fields=["signature"])
 
 
+def is_image(component: Component) -> bool:
+    return bool(component.config.get("image"))
+
+
 def explained(
-    address: str,
+    replica: Replica,
     instances: list[Any],
     names: list[str] | None = None,
     *,
@@ -231,15 +164,33 @@ def explained(
 
     Raises ValueError with the reason, Unreachable.
     """
-    body = {"instances": instances, "explainers": names, "seconds": seconds}
-    status, answer = model_client.post(address, path_of("explain"), body, timeout=seconds + 10)
+    component = replica.component
+    body: dict[str, Any] = {"instances": instances}
+    if not is_image(component):
+        body |= {"explainers": names, "seconds": seconds}
+    status, answer = model_client.post(
+        replica.address, path_of("explain"), body, timeout=seconds + 10
+    )
     if status != 200:
         raise ValueError(str(answer.get("error", f"status {status}")))
+    if is_image(component):
+        return explainer_image.entries_of(answer, instances, feature_names(_model_of(component)))
     return rows_in(answer, len(instances))
+
+
+def _model_of(component: Component) -> ModelVersion:
+    version = component.revision.components.get(kind=Component.Kind.MODEL).model_version
+    assert version is not None
+    return version
 
 
 def path_of(act: str) -> str:
     return f"/v1/models/{model_client.MODEL_NAME}:{act}"
+
+
+def feature_names(version: ModelVersion) -> list[str]:
+    """The features of a version in the model's order; none where it takes tensors or says none."""
+    return [feature["name"] for feature in version.metadata.get("features") or []]
 
 
 def rows_in(answer: Any, count: int) -> list[list[dict[str, Any]]]:

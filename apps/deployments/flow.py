@@ -85,7 +85,8 @@ def _initial(workspace: Workspace, said: Said) -> dict[str, Any]:
     """What was said before; a deployment is called like its model until somebody says else."""
     version = chosen_version(workspace, said.get("version"))
     suggested = {"name": version.model.name} if version else {}
-    lists = {"variables": said.getlist("variables")}
+    names = ("variables", "explainer_variables")
+    lists = {name: said.getlist(name) for name in names}
     if "explainer_said" in said:
         lists["explainers"] = said.getlist("explainers")
     return suggested | said.dict() | lists
@@ -107,6 +108,7 @@ def _page(
     workspace: Workspace,
     filled: dict[str, Any] | None = None,
 ) -> HttpResponse:
+    assert isinstance(request.user, User)
     step = FLOW[number]
     others = [n for key, names in _FIELDS.items() if key != step.key for n in names]
     context = {
@@ -119,7 +121,9 @@ def _page(
         "version": chosen_version(workspace, said.get("version")),
         "backend": LABELS.get((filled or {}).get("backend") or settings.DEFAULT_BACKEND),
         "filled": filled or {},
-        "explainer": ExplainerForm.explainer_of(filled) if filled and step.form is None else None,
+        "explainer": ExplainerForm.explainer_of(filled, request.user)
+        if filled and step.form is None
+        else None,
         "risk": UseCase.Risk(filled["risk"]).label if filled and "risk" in filled else "",
         "section": "deployments",
     }
@@ -135,7 +139,7 @@ def _create(
     request: HttpRequest, workspace: Workspace, filled: dict[str, Any], said: Said
 ) -> HttpResponse:
     assert isinstance(request.user, User)
-    if filled.get("transformer"):
+    if filled.get("transformer") or filled.get("explainer_module"):
         require_right(request.user, "scan.override", workspace)
     try:
         deployment = _deploy(workspace, filled, request.user)
@@ -160,7 +164,7 @@ def _deploy(workspace: Workspace, filled: dict[str, Any], user: User) -> Deploym
         backend=filled["backend"] or None,
         config=DetailsForm.config_of(filled),
         transformer=TransformerForm.transformer_of(filled, user),
-        explainer=ExplainerForm.explainer_of(filled),
+        explainer=ExplainerForm.explainer_of(filled, user),
         by=user,
     )
 

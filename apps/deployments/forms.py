@@ -12,7 +12,7 @@ from apps.accounts.models import Workspace
 from apps.core.errors import Invalid
 from apps.core.form_groups import Group
 from apps.deployments.backends.offers import offered
-from apps.deployments.explainer_forms import ExplainerForm
+from apps.deployments.explainer_forms import METHODS, OWN, ExplainerForm
 from apps.deployments.models import Deployment, EnvironmentVariable, UseCase
 from apps.deployments.selectors import deployments_of
 from apps.deployments.services import RunSettings, check_may_run
@@ -254,7 +254,8 @@ class RevisionForm(ContainerForm, TransformerForm, ExplainerForm):
     note = forms.CharField(label="What changes, and why", max_length=300, required=False)
     field_order = ("version", "note")
     groups = (
-        Group("Explainer", ("explainer*",)),
+        METHODS,
+        OWN,
         Group("Transformer", ("transformer*",), folded=True),
         HOW_IT_RUNS,
         CONTAINER,

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from apps.accounts.access import require, workspace_for
 from apps.accounts.models import User
 from apps.core.errors import DomainError
-from apps.deployments.importing import asks_for_reason, try_again
+from apps.deployments.importing import try_again, waiting_for_reason
 from apps.deployments.models import Deployment
 from apps.deployments.selectors import find_deployment, import_for, newest_revision
 from apps.registry.models import Import
@@ -33,7 +33,7 @@ def progress(request: HttpRequest, deployment: Deployment, head: dict[str, Any])
         "job": job,
         "colour": COLOURS.get(job.state, "none") if job else "bad",
         "at_rest": job is None or job.is_at_rest,
-        "asks_for_reason": job is not None and asks_for_reason(job),
+        "asks_for_reason": " and ".join(waiting_for_reason(job)) if job else "",
         "ended": job is not None and job.state in _ENDED,
     }
     partial = request.htmx and not request.htmx.boosted  # type: ignore[attr-defined]

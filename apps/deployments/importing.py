@@ -9,6 +9,8 @@ from django.utils import timezone
 from apps.accounts.models import User, Workspace
 from apps.audit.actor import SYSTEM
 from apps.core.errors import DomainError, Invalid
+from apps.deployments.explainer_settings import Explainer
+from apps.deployments.importing_explainer import explainer_of_import, kept_explainer
 from apps.deployments.models import Deployment, UseCase
 from apps.deployments.services import RunSettings, create_deployment, create_revision, record
 from apps.deployments.transformer_files import take_module
@@ -39,11 +41,14 @@ def deploy_import(
     config: dict[str, Any] | None = None,
     transformer: Transformer | None = None,
     from_folder: FromFolder = "may",
+    explainer: Explainer | None = None,
+    explainer_from_folder: FromFolder = "may",
 ) -> Deployment:
     """A deployment without a revision, and the import that brings it one.
 
     The model is registered under the deployment's name. `transformer` says which transformer, or
-    how that of the contract folder runs; `from_folder` whether the folder's is taken.
+    how that of the contract folder runs; `from_folder` whether the folder's is taken. `explainer`
+    and `explainer_from_folder` say the same of the explainer.
     Raises as `create_deployment` and `start_import` do.
     """
     deployment = create_deployment(
@@ -62,6 +67,8 @@ def deploy_import(
         "config": config,
         "transformer": _kept(transformer) if transformer else None,
         "fromFolder": from_folder,
+        "explainer": kept_explainer(explainer) if explainer else None,
+        "explainerFromFolder": explainer_from_folder,
     }
     imports.start_import(
         workspace=workspace,
@@ -91,6 +98,7 @@ def follow(job: Import) -> None:
             backend=wanted["backend"],
             config=wanted.get("config"),
             transformer=_transformer(job),
+            explainer=explainer_of_import(job),
             by=job.created_by,
         )
     except DomainError as error:
@@ -104,12 +112,15 @@ def follow(job: Import) -> None:
 def try_again(*, job: Import, by: User, reason: str = "") -> None:
     """Begins again where it failed: the fetch, or the revision of a version that is there.
 
-    `reason` says why the folder's transformer may run. Raises Conflict where nothing failed.
+    `reason` says why the folder's transformer and explainer may run. Raises Conflict where nothing
+    failed.
     """
     if reason.strip():
         wanted = job.options["deployment"]
-        said = wanted.get("transformer") or _kept(Transformer())
-        wanted["transformer"] = said | {"reason": reason.strip(), "answered_by": by.name}
+        answered = {"reason": reason.strip(), "answered_by": by.name}
+        empty = {"transformer": _kept(Transformer()), "explainer": kept_explainer(Explainer())}
+        for kind in waiting_for_reason(job):
+            wanted[kind] = (wanted.get(kind) or empty[kind]) | answered
         job.save(update_fields=["options"])
     if job.version is None or job.state != Import.State.FAILED:
         imports.retry_import(job=job, by=by.actor)
@@ -122,11 +133,19 @@ def try_again(*, job: Import, by: User, reason: str = "") -> None:
     follow(job)
 
 
-def asks_for_reason(job: Import) -> bool:
-    """True where a module of the folder waits for somebody who says why it may run."""
-    said = job.options.get("deployment", {}).get("transformer") or {}
-    brought = job.options.get("transformer") or {}
-    return bool(job.version and job.error and "artifactId" in brought and not said.get("reason"))
+def waiting_for_reason(job: Import) -> list[str]:
+    """Which modules of the folder wait for somebody who says why they may run."""
+    if not (job.version and job.error):
+        return []
+    deployment = job.options.get("deployment", {})
+    asked = {"transformer": "fromFolder", "explainer": "explainerFromFolder"}
+    return [
+        kind
+        for kind, key in asked.items()
+        if "artifactId" in (job.options.get(kind) or {})
+        and deployment.get(key, "no") != "no"
+        and not (deployment.get(kind) or {}).get("reason")
+    ]
 
 
 def _kept(transformer: Transformer) -> dict[str, Any]:

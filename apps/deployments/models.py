@@ -212,7 +212,8 @@ class Revision(Record):
 class Component(Record):
     """The model, explainer or transformer of a revision; runs as replicas.
 
-    `artifact` is a transformer's own module, or an explainer's background. `config` holds what
+    `artifact` is a transformer's own module, or an explainer's background; `module` an explainer's
+    own module. `config` holds what
     containers of a custom image get: `{"args": [...], "variableIds": [...], "variableKeys":
     [...]}`, and once one ran the `digest` of the image; a transformer's or explainer's what
     `transformers` and `explainers` say of it. `environment` is None where the application's own
@@ -233,6 +234,7 @@ class Component(Record):
     kind = models.CharField(max_length=12, choices=Kind, default=Kind.MODEL)
     model_version = models.ForeignKey(ModelVersion, models.PROTECT, null=True, related_name="+")
     artifact = models.ForeignKey(Artifact, models.PROTECT, null=True, related_name="+")
+    module = models.ForeignKey(Artifact, models.PROTECT, null=True, related_name="+")
     environment = models.ForeignKey(Environment, models.PROTECT, null=True, related_name="+")
     config = models.JSONField(default=dict)
     signature = models.JSONField(default=dict)

@@ -24,10 +24,12 @@ class TransformerRoute:
 
 @dataclass(frozen=True, slots=True)
 class ExplainerRoute:
-    """The explainer of a route: its ready replicas, and the names of its methods."""
+    """The explainer of a route: its ready replicas, the names of its methods, and whether it is an
+    image, which has its own way to answer."""
 
     targets: tuple[str, ...]
     names: tuple[str, ...]
+    is_image: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +161,5 @@ def _transformer(component: Component, of_model: Schema) -> tuple[TransformerRou
 
 def _explainer(component: Component) -> ExplainerRoute:
     targets = tuple(replica.address for replica in component.replicas.all())
-    return ExplainerRoute(targets, tuple(each["name"] for each in component.config["explainers"]))
+    names = tuple(each["name"] for each in component.config["explainers"])
+    return ExplainerRoute(targets, names, bool(component.config.get("image")))

@@ -204,6 +204,10 @@ def _explaining(revision: Revision) -> dict[str, str]:
         f"Explainer {each.name}": f"{each.method} {json.dumps(each.settings, sort_keys=True)}"
         for each in explainer.methods
     }
+    if explainer.module:
+        said["Explainer's module"] = f"{explainer.module} {explainer.module.sha256[:8]}"
+    if explainer.image:
+        said |= {"Explainer's arguments": " ".join(explainer.args) or "none"}
     return content | said
 
 

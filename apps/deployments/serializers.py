@@ -7,7 +7,8 @@ from rest_framework import serializers
 
 from apps.accounts.models import Workspace
 from apps.deployments.backends import NAMES as BACKENDS
-from apps.deployments.explainer_api import ExplainerFields, explainer_out
+from apps.deployments.explainer_api import ExplainerFields
+from apps.deployments.explainer_wire import explainer_out
 from apps.deployments.explainers import component_of as explainer_component
 from apps.deployments.explainers import explainer_of
 from apps.deployments.import_wire import import_out

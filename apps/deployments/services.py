@@ -164,7 +164,8 @@ def create_revision(
     if model_version is None:
         raise Invalid("A revision needs a model version.")
     check_may_run(model_version, deployment.workspace)
-    backend = backend or _usual_backend(model_version, transformer)
+    images = (transformer and transformer.image, explainer and explainer.image)
+    backend = backend or _usual_backend(model_version, beside=any(images))
     _check_backend(backend, model_version)
     config = _checked_config(config or {}, model_version, deployment.workspace)
     _check_place(deployment, model_version)
@@ -195,7 +196,7 @@ def create_revision(
     if transformer is not None and transformer.is_given:
         data["transformer"] = add_transformer(revision, transformer, by)
     if explainer is not None and explainer.is_given:
-        data["explainer"] = add_explainer(revision, explainer, model_version)
+        data["explainer"] = add_explainer(revision, explainer, model_version, by)
     record(deployment, "revision.created", by.actor, data)
     if deployment.kind == Deployment.Kind.REGISTRATION:
         _activate_entry(deployment, revision)
@@ -331,10 +332,10 @@ def record(deployment: Deployment, name: str, by: Actor, data: dict[str, Any]) -
     )
 
 
-def _usual_backend(version: ModelVersion, transformer: Transformer | None) -> str:
-    """That of the installation; containers where that is processes and an image has to run."""
-    runs_image = version.framework == ModelVersion.Framework.CUSTOM
-    runs_image = runs_image or bool(transformer and transformer.image)
+def _usual_backend(version: ModelVersion, *, beside: bool) -> str:
+    """That of the installation; containers where that is processes and an image has to run: the
+    model's, or one `beside` it."""
+    runs_image = beside or version.framework == ModelVersion.Framework.CUSTOM
     usual: str = settings.DEFAULT_BACKEND
     return "docker" if runs_image and usual == "process" else usual
 

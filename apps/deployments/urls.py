@@ -30,6 +30,7 @@ urlpatterns = [
         {"kind": "registration"},
         name="new_registration",
     ),
+    path(f"{_D}new/explainer/", explainer_views.upload_module, name="new_explainer"),
     path(f"{_D}new/background/", explainer_views.upload, name="new_background"),
     path(f"{_D}new/transformer/", transformer_views.upload, name="new_transformer"),
     path(f"{_D}<slug:slug>/", views.detail, name="detail"),

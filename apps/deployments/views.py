@@ -24,8 +24,8 @@ from apps.deployments.backends.offers import LABELS
 from apps.deployments.endpoints import MAPPINGS
 from apps.deployments.environments.selectors import builds_of
 from apps.deployments.explainer_forms import initial_explainer
+from apps.deployments.explainers import Explainer, explainer_of
 from apps.deployments.explainers import component_of as explainer_component
-from apps.deployments.explainers import explainer_of
 from apps.deployments.external import AUTHENTICATIONS
 from apps.deployments.forms import AboutForm, RevisionForm
 from apps.deployments.import_views import waiting
@@ -225,7 +225,7 @@ def revise(request, workspace_slug, slug):
                 backend=form.cleaned_data["backend"] or None,
                 config=form.config(),
                 transformer=_answered(request, deployment, form),
-                explainer=form.explainer_of(form.cleaned_data),
+                explainer=_explaining(request, deployment, form),
                 by=request.user,
             )
         except DomainError as error:
@@ -244,6 +244,18 @@ def _answered(request: HttpRequest, deployment: Deployment, form: RevisionForm) 
     if kept and (kept.artifact, kept.reason) == (given.artifact, given.reason):
         return replace(given, answered_by=kept.answered_by)
     if given.artifact is not None:
+        require_right(request.user, "scan.override", deployment.workspace)
+    return given
+
+
+def _explaining(request: HttpRequest, deployment: Deployment, form: RevisionForm) -> Explainer:
+    """The explainer that the form names; a module needs an answer as a transformer's does."""
+    assert isinstance(request.user, User)
+    given = form.explainer_of(form.cleaned_data, request.user)
+    kept = explainer_of(_newest(deployment))
+    if kept and (kept.module, kept.reason) == (given.module, given.reason):
+        return replace(given, answered_by=kept.answered_by)
+    if given.module is not None:
         require_right(request.user, "scan.override", deployment.workspace)
     return given
 

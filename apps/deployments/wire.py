@@ -14,7 +14,7 @@ from apps.serving.protocol import (
     wanted_of,
     with_tensors,
 )
-from apps.serving.recorded import TENSOR, as_object
+from apps.serving.recorded import TENSOR, as_object, restored
 from apps.serving.schema import Schema, Violation, compile_schema
 from apps.serving.tensors import (
     Tensor,
@@ -50,6 +50,7 @@ __all__ = [
     "output_tensors",
     "plain",
     "read_tensors",
+    "restored",
     "rows_of",
     "split",
     "split_body",

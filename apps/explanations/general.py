@@ -7,12 +7,12 @@ from typing import Any
 from django.db.models import Count, Sum
 
 from apps.core.ids import first_at
-from apps.deployments.explainers import component_of
+from apps.deployments.explainers import component_of, is_image
 from apps.deployments.models import Deployment, Revision
 from apps.deployments.services import model_of
 from apps.explanations import drawing
 from apps.explanations.drawing import Curve, Ranking, Swarm
-from apps.explanations.heat import HeatMap, heat_map
+from apps.explanations.interactions import InteractionMap, interaction_map
 from apps.explanations.models import Explanation, GlobalExplanation
 from apps.explanations.summaries import adding_up
 from apps.explanations.words import Words
@@ -82,9 +82,9 @@ class Beliefs:
         return {part: found[part] for part in parts} | {"rows": found["importance"]["rows"]}
 
     @property
-    def interactions(self) -> HeatMap | None:
+    def interactions(self) -> InteractionMap | None:
         found = self._part("interactions")
-        return heat_map(found, self.words) if found and found.get("pairs") else None
+        return interaction_map(found, self.words) if found and found.get("pairs") else None
 
     @property
     def no_interactions(self) -> str:
@@ -126,11 +126,12 @@ def beliefs_of(revision: Revision) -> Beliefs:
 
 
 def explained_revisions(deployment: Deployment) -> list[Revision]:
-    """The revisions that have an explainer, newest first."""
+    """The revisions whose explainer can tell of many cases, newest first: images cannot."""
     revisions = deployment.revisions.select_related("global_explanation").prefetch_related(
         "components__model_version"
     )
-    return [revision for revision in revisions if component_of(revision) is not None]
+    found = [(revision, component_of(revision)) for revision in revisions]
+    return [revision for revision, each in found if each is not None and not is_image(each)]
 
 
 def is_computed(revision: Revision) -> bool:

@@ -55,7 +55,8 @@ def explain_prediction(
     given = _given(prediction)
     answers = _asked(component, given, wanted, seconds or settings.EXPLAIN_SECONDS)
     for answer in answers:
-        if not _agrees(answer.get("output"), _decided(prediction)):
+        # An image does not say what the model answers; its model is its own.
+        if "output" in answer and not _agrees(answer["output"], _decided(prediction)):
             raise Conflict(
                 "The model answers otherwise now than it did then, so its explanation would not "
                 "be one of this prediction. Nothing is kept."
@@ -111,7 +112,7 @@ def _asked(
     if replica is None:
         raise Conflict("The explainer is not ready; it is being started. Try again in a moment.")
     try:
-        [answers] = explainers.explained(replica.address, [instance], names, seconds=seconds)
+        [answers] = explainers.explained(replica, [instance], names, seconds=seconds)
     except Unreachable:
         raise Conflict("The explainer does not answer; it is being restarted.") from None
     except ValueError as error:

@@ -11,7 +11,7 @@ from apps.audit.actor import SYSTEM, Actor
 from apps.audit.services import record
 from apps.core.errors import Conflict
 from apps.deployments import model_client
-from apps.deployments.explainers import component_of, path_of
+from apps.deployments.explainers import component_of, is_image, path_of
 from apps.deployments.model_client import Unreachable
 from apps.deployments.models import Component, Replica, Revision
 from apps.explanations.models import GlobalExplanation
@@ -32,8 +32,13 @@ class Unanswered(Exception):
 def ask_for_summary(*, revision: Revision, by: Actor, now: datetime) -> GlobalExplanation:
     """Gives the computation to the worker. Raises Conflict without an explainer, or where it is
     under way already."""
-    if component_of(revision) is None:
+    component = component_of(revision)
+    if component is None:
         raise Conflict(f"{revision} has no explainer; add one by a new revision.")
+    if is_image(component):
+        raise Conflict(
+            f"The explainer of {revision} is an image, which tells of single cases alone."
+        )
     with transaction.atomic():
         found, made = GlobalExplanation.objects.select_for_update().get_or_create(
             revision=revision, defaults={"state_at": now}
@@ -59,7 +64,7 @@ def ask_for_missing(*, now: datetime) -> int:
     """Asks for those that active revisions with a ready explainer lack; how many."""
     ready = Component.objects.filter(
         kind=Component.Kind.EXPLAINER, replicas__state=Replica.State.READY
-    )
+    ).exclude(config__has_key="image")
     lacking = Revision.objects.filter(
         state=Revision.State.ACTIVE, global_explanation=None, components__in=ready
     ).distinct()

@@ -15,8 +15,9 @@ from apps.deployments.selectors import takes_a_form
 from apps.explanations import comparison, general, services, summaries
 from apps.explanations.exports import csv_of, file_of
 from apps.explanations.models import Explanation, ExplanationJob
-from apps.explanations.panel import Panel, Told
+from apps.explanations.panel import Panel
 from apps.explanations.shown import panel_now
+from apps.explanations.told import Told
 from apps.predictions.models import PredictionRecord
 from apps.predictions.views.loading import head, is_fragment, load_deployment, load_prediction
 

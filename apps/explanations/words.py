@@ -203,15 +203,22 @@ def _text(value: Any) -> str:
 def fidelity_words(content: dict[str, Any]) -> str:
     """How far the explanation may be trusted, in a few words."""
     found = content.get("fidelity") or {}
-    if found.get("localR2") is not None:
+    if _is_number(found.get("localR2")):
         return f"local fit R² {found['localR2']:.2f}"
-    if "additivityError" in found:
+    if _is_number(found.get("additivityError")):
         return f"the parts add up to the prediction (error {found['additivityError']:.0e})"
-    if "standardError" in found:
+    if "standardError" in found and content["method"] != "custom":
         return f"standard error {plain_number(_largest(found['standardError']))}"
+    if "patches" in found:
+        side = f"{found['patch']} by {found['patch']}"
+        return f"{found['patches']:,} patches of {side} covered, one after the other"
     if content["method"] == "counterfactuals":
         return "each asked of the model again"
     return ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _largest(value: Any) -> float:

@@ -3,10 +3,12 @@
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apps.deployments.wire import TENSOR
-from apps.predictions.models import PredictionRecord
+
+if TYPE_CHECKING:  # What is drawn outside of Django needs the words alone.
+    from apps.predictions.models import PredictionRecord
 
 _SHOWN = 4_000
 
@@ -110,7 +112,7 @@ def shortened(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def probabilities(record: PredictionRecord, metadata: dict[str, Any]) -> list[tuple[str, float]]:
+def probabilities(record: "PredictionRecord", metadata: dict[str, Any]) -> list[tuple[str, float]]:
     """Label and probability of every class, most probable first; empty for other outputs."""
     output = record.output_value
     if isinstance(output, dict) and record.model_output is not None:
@@ -124,7 +126,7 @@ def probabilities(record: PredictionRecord, metadata: dict[str, Any]) -> list[tu
     return sorted(pairs, key=lambda pair: -pair[1])
 
 
-def sentence(record: PredictionRecord, metadata: dict[str, Any]) -> tuple[str, str]:
+def sentence(record: "PredictionRecord", metadata: dict[str, Any]) -> tuple[str, str]:
     """The decision in words: what the model says, and how sure it is."""
     if record.output is None:
         return "This prediction was erased", ""

@@ -7,17 +7,11 @@ runs in a thread, several at a time.
 """
 
 import asyncio
-import importlib
-import importlib.machinery
-import importlib.util
 import inspect
 import os
 import sys
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import orjson
@@ -25,6 +19,7 @@ import orjson
 from apps.serving.errors import BadRequest, LoadError, ModelFailure
 from apps.serving.http import Answer, Request, Response
 from apps.serving.loaders.base import first_line
+from apps.serving.modules import imported
 from apps.serving.server import ModelServer
 from apps.serving.spec import ServerSpec
 
@@ -33,6 +28,7 @@ STEPS = {"preprocess": "instances", "postprocess": "predictions"}
 _THREADS = 8
 _HUNG_SECONDS = 120
 _HUNG = 5
+_PACKAGES = "name it in the transformer's requirements"
 _AS_JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 
 Step = Callable[[list[Any]], Any]
@@ -40,7 +36,7 @@ Step = Callable[[list[Any]], Any]
 
 def load_steps(spec: ServerSpec) -> dict[str, Step]:
     """The module's functions by their names. Raises LoadError, which says what is wrong."""
-    module = _imported(spec)
+    module = imported(spec.artifact, "transformer", _PACKAGES)
     found = {name: getattr(module, name, None) for name in STEPS}
     steps = {name: step for name, step in found.items() if callable(step)}
     if not steps:
@@ -48,44 +44,6 @@ def load_steps(spec: ServerSpec) -> dict[str, Step]:
             "The transformer defines neither preprocess(instances) nor postprocess(predictions)"
         )
     return steps
-
-
-def _imported(spec: ServerSpec) -> ModuleType:
-    path = spec.artifact
-    try:
-        if spec.format == "zip":
-            _check_zip(Path(path))
-            sys.path.insert(0, path)
-            return importlib.import_module("transformer")
-        loader = importlib.machinery.SourceFileLoader("transformer", path)
-        described = importlib.util.spec_from_loader("transformer", loader)
-        assert described is not None
-        module = importlib.util.module_from_spec(described)
-        sys.modules["transformer"] = module
-        loader.exec_module(module)
-        return module
-    except LoadError:
-        raise
-    except SystemExit as error:
-        raise LoadError(f"The transformer ends the process on import (exit {error})") from None
-    except ModuleNotFoundError as error:
-        raise LoadError(
-            f"The transformer imports {error.name}, which its environment does not have; name it "
-            "in the transformer's requirements"
-        ) from error
-    except Exception as error:
-        why = f"{type(error).__name__}: {first_line(error)}"
-        raise LoadError(f"The transformer cannot be imported: {why}") from error
-
-
-def _check_zip(path: Path) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (OSError, zipfile.BadZipFile):
-        raise LoadError("The transformer's zip cannot be read") from None
-    if "transformer.py" not in names:
-        raise LoadError("The transformer's zip has no transformer.py at its top")
 
 
 class TransformerServer(ModelServer):

@@ -3,10 +3,11 @@
 Its one argument is that of `drive_client`.
 """
 
+import base64
 import json
 import sys
 
-from deeploy.models.inference_options import ExplainInferenceOptions
+from deeploy.models.inference_options import ClientOptions, ExplainInferenceOptions
 from drive_client import client
 
 
@@ -21,9 +22,17 @@ def main() -> None:
             given["deployment"], body, explain_options=ExplainInferenceOptions(image=False)
         ),
     ]
+    picture = ExplainInferenceOptions(image=True)
+    drawn = person.explain(given["deployment"], body, explain_options=picture)
+    streamed = program.explain(
+        given["deployment"], body, explain_options=picture,
+        client_options=ClientOptions(stream=True),
+    )  # fmt: skip
+    pictures = [drawn.pop("image"), base64.b64encode(b"".join(streamed)).decode()]
+    answers.append(drawn)
     logs = person.get_prediction_logs(given["deployment"], {"limit": 10})
-    json.dump({"answers": answers, "logs": [log.model_dump() for log in logs]}, sys.stdout,
-              default=str)  # fmt: skip
+    found = {"answers": answers, "pictures": pictures, "logs": [log.model_dump() for log in logs]}
+    json.dump(found, sys.stdout, default=str)
 
 
 if __name__ == "__main__":

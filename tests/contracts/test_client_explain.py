@@ -1,5 +1,6 @@
 """`explain` of the official Python client, unchanged, against a real server."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ def explained(
         yield running
 
 
-def test_the_client_gets_predictions_explanations_and_ids(
+def test_the_client_gets_predictions_explanations_pictures_and_ids(
     explained: Served, operator: User
 ) -> None:
     pair, secret = accounts.create_key_pair(user=operator, name="client")
@@ -50,5 +51,7 @@ def test_the_client_gets_predictions_explanations_and_ids(
             total = shap["baseValue"] + sum(each["shap_values"])
             assert total == pytest.approx(shap["prediction"], abs=1e-6)
             assert what_if["counterfactuals"]
+    for picture in got["pictures"]:
+        assert base64.b64decode(picture)[:4] == b"\x89PNG"
     kinds = {log["endpoint_type"] for log in got["logs"]}
     assert kinds == {"predict", "explain"}

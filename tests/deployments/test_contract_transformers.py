@@ -180,18 +180,6 @@ def test_what_is_no_transformer_fails_in_words(
     assert message in client.get(f"{PAGE}progress/").content.decode()
 
 
-def test_an_explainer_is_named_for_later(
-    tree: GitTree, repository: Repository, client: Client
-) -> None:
-    tree.write("explainer/explainer.dill", b"bytes")
-
-    job = deploy(client, tree, repository)
-
-    assert "explainer/ was found with explainer.dill" in job.log
-    assert job.version is not None
-    assert job.version.source["explainer"] == ["explainer.dill"]
-
-
 def test_a_version_alone_takes_no_transformer(
     tree: GitTree, repository: Repository, workspace: Workspace, operator: User
 ) -> None:

@@ -65,7 +65,8 @@ def test_it_starts_with_its_revision_and_says_what_it_has(
     assert route.explainer is not None
     assert (len(route.explainer.targets), route.explainer.names) == (1, ("shap",))
     assert set(route.explainer.targets) & set(route.targets) == set()
-    [given] = explainers.explained(route.explainer.targets[0], [{"a": 1.0, "b": 0.0}])
+    replica = Replica.objects.get(component=component_of(deployment))
+    [given] = explainers.explained(replica, [{"a": 1.0, "b": 0.0}])
     assert given[0]["method"] == "shap.linear"
 
 

@@ -115,7 +115,7 @@ def test_a_new_version_brings_its_own_reference_data(
     ("explainer", "words"),
     [
         (Explainer((Method("x", "magic"),)), "no method magic; known are anchors"),
-        (Explainer((Method("x", "custom", {"module": "/etc/passwd"}),)), "no method custom"),
+        (Explainer((Method("x", "custom", {"module": "/etc/passwd"}),)), "module of your own"),
         (Explainer((Method("a/b", "lime"),)), "no name for an explainer"),
         (Explainer((Method("x", "lime"), Method("x", "anchors"))), "Two explainers are named x"),
         (Explainer(SHAP.methods, sampling="magic"), "sample or kmeans"),

@@ -11,7 +11,7 @@ from apps.audit.actor import SYSTEM
 from apps.deployments import model_client, signatures, transformers
 from apps.deployments.backends.base import Backend, BackendError, Handle, Observation
 from apps.deployments.environments import readiness
-from apps.deployments.models import Component, Replica, Revision
+from apps.deployments.models import Replica, Revision
 from apps.deployments.reconcile.endings import why_ended
 from apps.deployments.reconcile.specs import check_files, replica_spec, version_of
 from apps.deployments.reconcile.states import living, note
@@ -134,7 +134,7 @@ class Replicas:
 
 def _is_ready(replica: Replica) -> bool:
     component, version = replica.component, replica.component.model_version
-    if component.kind == Component.Kind.TRANSFORMER and component.config.get("image"):
+    if component.config.get("image"):
         return signatures.is_ready(replica.address, component.config["readinessPath"])
     if version is not None and version.framework == version.Framework.CUSTOM:
         return signatures.is_ready(replica.address, version.source.get("readinessPath", ""))

@@ -86,7 +86,7 @@ class Rollout:
             if transforming:
                 transformers.note_steps(transforming, self.replicas.backend(transforming[0]))
             if explaining:
-                explainers.note_methods(explaining)
+                explainers.note_methods(explaining, self.replicas.backend(explaining[0]))
         except (signatures.Speechless, model_client.Unreachable, BackendError) as error:
             return self.fail(revision, str(error), "", now)
         for replica, before in chain.pairs(models, transforming):

@@ -3,7 +3,7 @@
 from django.conf import settings
 
 from apps.core.errors import Invalid
-from apps.deployments import custom, explainers, model_client, transformers
+from apps.deployments import custom, explainer_image, explainers, model_client, transformers
 from apps.deployments.backends.base import BackendError, ReplicaSpec
 from apps.deployments.models import Component, Replica, Revision
 from apps.registry import archives, storage
@@ -63,9 +63,11 @@ def replica_spec(
         replica_id=replica.id,
         server=server,
         memory_bytes=run.memory_bytes,
-        needs_isolation=version.scan.get("risk") == "dangerous",
+        needs_isolation=_is_dangerous(component, version),
         environment=environment,
-        image=custom.image_of(component, version),
+        image=(
+            explainer_image.image_of(component) if explains else custom.image_of(component, version)
+        ),
         cpus=run.threads,
         labels=_labels(replica, revision),
     )
@@ -84,6 +86,11 @@ def _transformer_spec(replica: Replica, revision: Revision, environment: str) ->
         cpus=run.threads,
         labels=_labels(replica, revision),
     )
+
+
+def _is_dangerous(component: Component, version: ModelVersion) -> bool:
+    module = component.module.scan if component.module else {}
+    return "dangerous" in (version.scan.get("risk"), module.get("risk"))
 
 
 def _artifact(version: ModelVersion) -> str:

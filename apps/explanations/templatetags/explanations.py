@@ -18,6 +18,8 @@ register.simple_tag(drawing.swarm_row)
 register.filter("force", drawing.force)
 register.filter("curve_picture", drawing.curve_picture)
 register.filter("category_bars", drawing.category_bars)
+register.filter("heat_picture", drawing.heat_picture)
+register.filter("input_picture", drawing.input_picture)
 
 
 @register.filter

@@ -24,6 +24,7 @@ from apps.predictions.gateway.errors import GatewayError, unavailable
 from apps.predictions.gateway.explaining import Explaining, Wish, answered
 from apps.predictions.gateway.guard import Guard
 from apps.predictions.gateway.paths import Address
+from apps.predictions.gateway.pictures import Artist, PictureWish
 from apps.predictions.gateway.reading import Receive, decoded, read_body
 from apps.predictions.gateway.record import Content, Leaf, leaf
 from apps.predictions.gateway.recorder import Recorder
@@ -59,6 +60,8 @@ class Limits:
     spool_max_bytes: int
     explain_seconds: float
     explain_max_rows: int
+    artist: str
+    artist_folder: Path
 
 
 @dataclass(slots=True)
@@ -78,6 +81,8 @@ class Call:
     between: Between | None = None
     explanations: list[list[dict[str, Any]]] | None = None
     explain_us: int | None = None
+    picture: bytes | None = None
+    prediction_ids: tuple[str, ...] = ()
     recorded: bool = False
 
     @property
@@ -94,6 +99,7 @@ class Gateway:
         self.client = ReplicaClient()
         self.steps = Steps(self.client, limits.timeout_seconds, limits.max_rows)
         self.explaining = Explaining(self.client, limits.explain_seconds, limits.explain_max_rows)
+        self.artist = Artist(limits.artist, limits.artist_folder)
         self.endpoints = EndpointClient()
         self.table = Table(database_url, self.client)
         spool = Spool(limits.spool_folder, limits.spool_max_bytes)
@@ -117,6 +123,7 @@ class Gateway:
         await self.table.close()
         await self.recorder.close()
         await self.endpoints.close()
+        self.artist.close()
         self.client.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, address: Address) -> None:
@@ -133,6 +140,8 @@ class Gateway:
         if call.recorded:
             extra.append((b"x-request-log-id", str(call.id).encode()))
             extra.append((b"x-record", call.durability))
+        if answer.is_picture:
+            extra.append((b"x-prediction-log-ids", ",".join(call.prediction_ids).encode()))
         if answer.header_length is not None:
             extra.append((HEADER_LENGTH, str(answer.header_length).encode()))
         await respond(send, status, answer.body, extra, answer.content_type)
@@ -150,7 +159,10 @@ class Gateway:
         call.started = time.perf_counter()
         if route.kind == "registration":
             raise GatewayError(409, _ONLY_REGISTERED)
-        wish = Wish.of(route, call.query) if call.address.endpoint == "explain" else None
+        wish = picture = None
+        if call.address.endpoint == "explain":
+            wish = Wish.of(route, call.query)
+            picture = PictureWish.of(call.address.protocol, call.query, headers)
         if route.desired != "running":
             raise unavailable("This deployment is stopped; its owner can start it.")
         if encoding := headers.get(b"content-encoding"):
@@ -171,8 +183,10 @@ class Gateway:
                 parsed = external.as_is(call.body, route.metadata)
             if wish is not None:
                 self.explaining.check_rows(len(parsed.instances))
+            if wish is not None and picture is not None:
+                picture.check(len(parsed.instances), len(wish.names))
             predictions = await while_connected(
-                receive, self._decide(call, route, parsed.instances, wish)
+                receive, self._decide(call, route, parsed.instances, wish, picture)
             )
         finally:
             guard.leave(route.deployment_id)
@@ -182,19 +196,29 @@ class Gateway:
         if not route.is_plain and route.is_as_is:
             return bodies.Answer(orjson.dumps(predictions[0]))
         ids = [str(each.id) for each in leaves]
+        call.prediction_ids = tuple(ids)
         beside: dict[str, Any] = {}
         if call.explanations is not None:
             beside = {"explanations": answered(call.explanations)}
+        if picture is not None and call.picture is not None:
+            if not picture.in_json:
+                return bodies.Answer(call.picture, is_picture=True)
+            beside |= picture.inside(call.picture)
         return bodies.answer(
             call.address.protocol, parsed, predictions, outputs, str(call.id), ids, route.slug,
             beside,
         )  # fmt: skip
 
     async def _decide(
-        self, call: Call, route: Route, instances: list[Any], wish: Wish | None
+        self,
+        call: Call,
+        route: Route,
+        instances: list[Any],
+        wish: Wish | None,
+        picture: PictureWish | None,
     ) -> list[Any]:
         """The predictions, and where these are asked for the explanations of what the model got:
-        the transformer's instances where there is one."""
+        the transformer's instances where there is one; and their picture."""
         passing = self._forward if route.is_plain else self._through
         predictions = await passing(call, route, instances)
         if wish is None:
@@ -208,6 +232,12 @@ class Gateway:
             call.explanations = await self.explaining.explain(route, given, gave, wish)
         finally:
             call.explain_us = round((time.perf_counter() - sent) * 1_000_000)
+        if picture is not None:
+            rows = [
+                {"instance": instance, "explanations": said}
+                for instance, said in zip(given, call.explanations, strict=True)
+            ]
+            call.picture = await self.artist.draw(route.metadata, rows, picture.theme)
         return predictions
 
     def _identify(self, call: Call, headers: dict[bytes, bytes]) -> None:

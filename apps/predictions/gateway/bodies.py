@@ -49,9 +49,12 @@ class Answer:
 
     body: bytes
     header_length: int | None = None
+    is_picture: bool = False
 
     @property
     def content_type(self) -> bytes:
+        if self.is_picture:
+            return b"image/png"
         return b"application/json" if self.header_length is None else b"application/octet-stream"
 
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from apps.deployments.explainer_image import entries_of
 from apps.deployments.explainers import path_of, rows_in
 from apps.deployments.routes import Route
 from apps.deployments.wire import plain
@@ -67,9 +68,11 @@ class Explaining:
         assert explainer is not None
         if not explainer.targets:
             raise unavailable("The explainer of this deployment is not ready; predictions are.")
-        body = {"instances": instances, "explainers": wish.names, "seconds": self.seconds}
-        if route.metadata.get("features"):
-            body["outputs"] = outputs
+        body: dict[str, Any] = {"instances": instances}
+        if not explainer.is_image:
+            body |= {"explainers": wish.names, "seconds": self.seconds}
+            if route.metadata.get("features"):
+                body["outputs"] = outputs
         try:
             reply = await self.client.post(
                 explainer.targets,
@@ -81,10 +84,18 @@ class Explaining:
             raise unavailable("The explainer went away; it is being restarted.") from None
         except TimedOut:
             raise _exceeded(self.seconds) from None
-        return _read(reply.status, reply.body, len(instances), self.seconds)
+        content = _content(reply.status, reply.body, self.seconds)
+        try:
+            if explainer.is_image:
+                names = [feature["name"] for feature in route.metadata.get("features") or []]
+                return entries_of(content, instances, names)
+            return rows_in(content, len(instances))
+        except ValueError as error:
+            raise GatewayError(502, str(error)) from None
 
 
-def _read(status: int, body: bytes, count: int, seconds: float) -> list[list[dict[str, Any]]]:
+def _content(status: int, body: bytes, seconds: float) -> Any:
+    """What the explainer answered. Raises GatewayError where it is no answer."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -97,10 +108,7 @@ def _read(status: int, body: bytes, count: int, seconds: float) -> list[list[dic
     if status != 200:
         text = said or f"The explainer answered with status {status}."
         raise GatewayError(status if status in (400, 404) else 502, text)
-    try:
-        return rows_in(content, count)
-    except ValueError as error:
-        raise GatewayError(502, str(error)) from None
+    return content
 
 
 def _exceeded(seconds: float) -> GatewayError:

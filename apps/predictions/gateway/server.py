@@ -123,6 +123,8 @@ class DataPlane:
                     spool_max_bytes=settings.SPOOL_MAX_BYTES,
                     explain_seconds=settings.EXPLAIN_SECONDS,
                     explain_max_rows=settings.EXPLAIN_MAX_ROWS,
+                    artist=settings.EXPLANATION_ARTIST,
+                    artist_folder=settings.BASE_DIR,
                 )
                 gateway = Gateway(settings.DATABASE_URL, limits)
                 await gateway.start()

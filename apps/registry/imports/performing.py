@@ -64,7 +64,8 @@ def _carry_out(job: Import, folder: Path) -> Draft | ModelVersion:
         described, source = _contract(job, folder / "git")
         for note in described.notes:
             _write(job, note)
-        _keep_transformer(job, described.transformer, folder)
+        _keep(job, "transformer", described.transformer, folder)
+        _keep(job, "explainer", described.explainer, folder)
     if source["kind"] == "image":
         return _image(job, source, described)
     path = described.model if source["kind"] == "git" else None
@@ -81,8 +82,8 @@ def _contract(job: Import, folder: Path) -> tuple[Contract, dict[str, Any]]:
     found = _run(job, folder, {"act": "git"} | asked)
     described = contract.read(folder / "tree")
     pinned = {"kind": "git", "url": asked["url"], "path": asked.get("path", ""), **found}
-    if described.explainer:
-        pinned["explainer"] = list(described.explainer)
+    if described.explainer_files:
+        pinned["explainer"] = list(described.explainer_files)
     if isinstance(described.model, Reference):
         source = contract.source_of(described.model)
         if source["kind"] == "mlflow":
@@ -91,20 +92,21 @@ def _contract(job: Import, folder: Path) -> tuple[Contract, dict[str, Any]]:
     return described, pinned
 
 
-def _keep_transformer(job: Import, given: Path | Reference | None, folder: Path) -> None:
-    """Puts a transformer aside for the deployment that waits; a version alone has none."""
+def _keep(job: Import, kind: str, given: Path | Reference | None, folder: Path) -> None:
+    """Puts a transformer or explainer aside for the deployment that waits; a version alone has
+    none."""
     found: dict[str, Any] | None = None
     if "deployment" not in job.options:
         if given is not None:
-            _write(job, "transformer/ is left out: it belongs to a deployment, not to a version.")
+            _write(job, f"{kind}/ is left out: it belongs to a deployment, not to a version.")
     elif isinstance(given, Reference):
         found = given.content
     elif given is not None:
-        packed = packing.pack(given, folder / "transformer.zip")
+        packed = packing.pack(given, folder / f"{kind}.zip")
         stored = storage.store(packing.chunks_of(packed))
         artifact = keep(job.workspace, stored, packed.name, {})
         found = {"artifactId": str(artifact.id)}
-    job.options["transformer"] = found
+    job.options[kind] = found
     Import.objects.filter(pk=job.pk).update(options=job.options)
 
 

@@ -42,7 +42,8 @@ class Contract:
     model_card: str = ""
     data_card: str = ""
     transformer: Path | Reference | None = None
-    explainer: tuple[str, ...] = field(default=())
+    explainer: Path | Reference | None = None
+    explainer_files: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
 
 
@@ -56,7 +57,8 @@ def read(folder: Path) -> Contract:
         model_card=_text(folder / "model_card.md"),
         data_card=_text(folder / "data_card.md"),
         transformer=_transformer(folder / "transformer"),
-        explainer=_files(folder / "explainer"),
+        explainer=_explainer(folder / "explainer"),
+        explainer_files=_files(folder / "explainer"),
         notes=tuple(_notes(folder)),
     )
 
@@ -177,6 +179,21 @@ def _transformer(folder: Path) -> Path | Reference | None:
     return found
 
 
+def _explainer(folder: Path) -> Path | Reference | None:
+    """The folder of a module, or a reference to an image; None where there is neither, which the
+    notes name: a deployment can do without."""
+    names = _files(folder)
+    if "explainer.py" in names and "reference.json" in names:
+        raise SourceFailed("explainer/ holds explainer.py and reference.json; keep one.")
+    if "explainer.py" in names:
+        return folder
+    if "reference.json" not in names:
+        return None
+    content = _json(folder / "reference.json", "explainer")
+    found = reference_of(content, "explainer/reference.json")
+    return found if found.kind == "docker" else None
+
+
 def _files(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         return ()
@@ -191,10 +208,29 @@ def _notes(folder: Path) -> list[str]:
     """What lies in the folder beside the model."""
     notes = []
     if names := _files(folder / "explainer"):
-        notes.append(
-            f"explainer/ was found with {', '.join(names[:8])}: it is not run yet; the version "
-            "names it, and it stays with the commit."
-        )
+        found = ", ".join(names[:8])
+        notes.append(f"explainer/ was found with {found}.{_left_out(folder, names)}")
     if names := _files(folder / "transformer"):
         notes.append(f"transformer/ was found with {', '.join(names[:8])}.")
     return notes
+
+
+def _left_out(folder: Path, names: tuple[str, ...]) -> str:
+    """Which of an explainer's files are not taken, and what would be; empty where they are."""
+    if "explainer.py" in names:
+        return ""
+    if "reference.json" in names:
+        kinds = _json(folder / "explainer" / "reference.json", "explainer").get("reference", {})
+        named = ", ".join(kinds) or "nothing"
+        return (
+            ""
+            if "docker" in kinds
+            else (
+                f" Its reference.json refers to {named}, which is not imported: an explainer is an "
+                "image (docker) or a module."
+            )
+        )
+    text = f" {', '.join(names[:8])} is not imported: it takes explainer.py or a reference.json"
+    if any(name.endswith((".dill", ".pkl", ".pickle", ".joblib")) for name in names):
+        return f"{text}, no pickled object. Choose a method of ours, or write explain() around it."
+    return f"{text} of an image (docker)."

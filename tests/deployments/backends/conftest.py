@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User, Workspace
 from apps.deployments import services
+from apps.deployments.explainers import Explainer
 from apps.deployments.models import Deployment
 from apps.deployments.reconcile import Reconciler
 from apps.deployments.transformers import Transformer
@@ -60,6 +61,7 @@ def deploy(workspace: Workspace, operator: User, engine: docker.DockerClient) ->
         backend: str = "docker",
         replicas: int = 1,
         transformer: Transformer | None = None,
+        explainer: Explainer | None = None,
     ) -> Deployment:
         return services.create_deployment(
             workspace=workspace,
@@ -69,6 +71,7 @@ def deploy(workspace: Workspace, operator: User, engine: docker.DockerClient) ->
             backend=backend,
             config=config,
             transformer=transformer,
+            explainer=explainer,
             run=services.RunSettings(memory_mb=256, min_replicas=replicas, max_replicas=replicas),
         )
 

@@ -12,6 +12,7 @@ import pytest
 from django.utils import timezone
 
 from apps.accounts.models import User, Workspace
+from apps.deployments.explainer_files import take_explainer
 from apps.deployments.explainers import Explainer, Method
 from apps.deployments.models import Component, Replica
 from apps.deployments.services import notify_routes
@@ -196,3 +197,23 @@ def test_explains_what_the_model_got_from_the_transformer(
     parts = body["explanations"][0]["explainers"][0]["contributions"]
     assert [part["feature"] for part in parts] == list(SAMPLE.columns)
     assert {part["feature"]: part["value"] for part in parts} == CASE
+
+
+def test_a_module_that_fails_on_a_case_is_a_502_in_its_words_and_recorded(
+    serve: Serve, workspace: Workspace
+) -> None:
+    text = b"""
+def explain(instances, predict):
+    if instances[0]["age"] > 90:
+        raise ValueError("nobody is that old")
+    return [{"reasons": [{"code": "A", "text": "Age", "features": ["age"], "share": 1.0}]}]
+"""
+    module = take_explainer(workspace, Upload("explainer.py", [text]))
+    served = serve(METHODS[0], module=module, reason="Read by two")
+    status, body, _ = explain(served, {"instances": [CASE]})
+    assert status == 200, body
+    own = body["explanations"][0]["explainers"][1]
+    assert (own["name"], own["reasons"][0]["text"]) == ("custom", "Age")
+    status, body, headers = explain(served, {"instances": [CASE | {"age": 99}]})
+    assert (status, "ValueError: nobody is that old" in body["message"]) == (502, True)
+    assert RequestRecord.objects.get(id=headers["x-request-log-id"]).error == body["message"]

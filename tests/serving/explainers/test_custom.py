@@ -1,5 +1,6 @@
 """A module of the owner's own explains; what it returns is checked before anybody sees it."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -82,7 +83,7 @@ def test_a_module_that_changes_its_instances_changes_nothing(custom: Explainers)
             return [{"rule": {"found": False, "conditions": []}} for _ in instances]
     """
     (answer,) = custom(text).explain(rows(1), budget())
-    assert answer["rule"] == {"found": False, "conditions": []}
+    assert (answer["rule"]["found"], answer["rule"]["conditions"]) == (False, [])
     assert answer["output"] == house_prices()[0].model.predict(rows(1))[0]
 
 
@@ -118,6 +119,18 @@ def test_a_module_that_changes_its_instances_changes_nothing(custom: Explainers)
         ("[{'counterfactuals': [{'changes': 3}]}]", "changes that are no list"),
         ("[{'curves': [{'features': [], 'grid': [], 'average': []}]}]", "one or two features"),
         ("[{'picture': {'shape': [2]}}]", "a picture with shape and values"),
+        (
+            "[{'curves': [{'features': ['size'], 'grid': [1, 2], 'average': [1]}]}]",
+            "a curve of other than 2 values",
+        ),
+        (
+            "[{'rule': {'found': True, 'conditions': [], 'precision': 'high'}}]",
+            "the rule's precision must be a number",
+        ),
+        (
+            "[{'reasons': [{'code': 'A', 'text': 'b', 'features': [], 'share': 'x'}]}]",
+            "the share of a reason must be a number",
+        ),
         ("[{'reasons': [], 'baseValue': 'x'}]", "a baseValue that is no number"),
         ("[{'reasons': [], 'fidelity': 3}]", "a fidelity that is no object"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
@@ -137,14 +150,35 @@ def test_what_does_not_fit_is_refused(custom: Explainers, returned: str, words: 
     ("text", "words"),
     [
         ("x = 1", "has no function explain"),
-        ("import no_such_module", "ModuleNotFoundError"),
+        ("import no_such_module", "imports no_such_module.*requirements.txt of the model version"),
         ("def explain(:", "SyntaxError"),
-        ("raise SystemExit(3)", "SystemExit"),
+        ("raise SystemExit(3)", r"ends the process on import \(exit 3\)"),
     ],
 )
 def test_a_module_that_does_not_load_says_why(custom: Explainers, text: str, words: str) -> None:
     with pytest.raises(LoadError, match=words):
         custom(text)
+
+
+def test_contributions_get_the_values_of_the_case(custom: Explainers) -> None:
+    text = """
+        def explain(instances, predict):
+            parts = [{"feature": name, "contribution": 1} for name in instances[0]]
+            return [{"contributions": parts} for _ in instances]
+    """
+    (row,) = rows(1)
+    (answer,) = custom(text).explain([row], budget())
+    assert {p["feature"]: p["value"] for p in answer["contributions"]} == row
+
+
+def test_a_zip_may_hold_what_the_module_imports(tmp_path: Path) -> None:
+    path = tmp_path / "artifact"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("explainer.py", "from inside import explain\n")
+        archive.writestr("inside.py", "def explain(i, p): return [{'reasons': []} for _ in i]\n")
+    explainer = Custom(house_prices()[0], {"module": str(path)}, 5)
+    (answer,) = explainer.explain(rows(1), budget())
+    assert answer["reasons"] == []
 
 
 def test_a_file_that_is_not_there_is_refused() -> None:

@@ -29,7 +29,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class HeatMap:
+class InteractionMap:
     """`pairs` by the positions of their features in `labels`, the later one first."""
 
     labels: tuple[str, ...]
@@ -76,7 +76,7 @@ class HeatMap:
             f"with {self.labels[at]} {plain_number(self.pairs[row, at].size)}" for at in range(row)
         )
         label = f"{self.labels[row]}: {spoken}" if row else ""
-        return strip(*cells, own, kind="strip heat", high=_HIGH, label=label)
+        return strip(*cells, own, kind="strip interactions", high=_HIGH, label=label)
 
     def _cell(self, pair: Pair, left: float, wide: float) -> SafeString:
         depth = _PALEST + (1 - _PALEST) * (pair.size / self.most if self.most else 0.0)
@@ -88,7 +88,7 @@ class HeatMap:
         return heads, [[pair.words, pair.size, pair.share] for pair in self.ordered]
 
 
-def heat_map(found: dict[str, Any], words: Words) -> HeatMap:
+def interaction_map(found: dict[str, Any], words: Words) -> InteractionMap:
     """What an explainer's summary of interactions says."""
     names = found["features"]
     pairs = {}
@@ -97,7 +97,7 @@ def heat_map(found: dict[str, Any], words: Words) -> HeatMap:
         one, two = words.label(names[early]), words.label(names[late])
         pairs[late, early] = Pair(one, two, each["size"], each["share"])
     labels = tuple(words.label(name) for name in names)
-    return HeatMap(labels, pairs, found["unit"], found["class"], found["rows"])
+    return InteractionMap(labels, pairs, found["unit"], found["class"], found["rows"])
 
 
 def _rect(kind: str, left: float, wide: float, depth: float, title: str) -> SafeString:
