@@ -30,7 +30,7 @@ class Curve:
     shares: bool = False
 
     @property
-    def isstroke(self) -> bool:
+    def is_line(self) -> bool:
         return all(isinstance(x, int | float) and not isinstance(x, bool) for x in self.grid)
 
     @property
