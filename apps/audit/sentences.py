@@ -34,6 +34,7 @@ SENTENCES = {
     "environment.retried": "The environment {object} was asked for again",
     "environment.unavailable": "There is no {object} for this Python; own packages try the model",
     "explanation.made": "A prediction of {object} was explained by {name}",
+    "explanation.trial_asked": "Explainers of {object} were tried out: {names}",
     "explanation.summary_asked": "What {object} believes in general was asked for",
     "import.cancelled": "The import of {object} was cancelled",
     "import.failed": "The import of {object} failed: {reason}",

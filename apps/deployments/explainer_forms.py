@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.http import QueryDict
 
 from apps.accounts.models import Workspace
 from apps.core.errors import Invalid
@@ -145,6 +146,14 @@ class ExplainerForm(WorkspaceForm):
                 memory_mb=data.get("explainer_memory_mb") or 2048,
             ),
         )
+
+
+def said_before(query: QueryDict) -> dict[str, Any]:
+    """What a query says of a form, with all values of what takes several."""
+    lists = {"variables": query.getlist("variables")} if "variables" in query else {}
+    if "explainer_said" in query:
+        lists["explainers"] = query.getlist("explainers")
+    return query.dict() | lists
 
 
 def _said(data: Any) -> list[str]:

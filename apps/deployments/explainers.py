@@ -139,6 +139,11 @@ def reference_of(version: ModelVersion) -> Artifact | None:
 def _check(revision: Revision, given: Explainer, version: ModelVersion) -> None:
     if revision.deployment.kind != Deployment.Kind.MANAGED:
         raise _wrong("Only a model that runs here can have an explainer of ours.")
+    check_explainer(given, version)
+
+
+def check_explainer(given: Explainer, version: ModelVersion) -> None:
+    """Raises Invalid where what is asked for cannot explain this version."""
     if version.framework == ModelVersion.Framework.CUSTOM:
         raise _wrong("The model is an image of its own; explainers take a model's file.")
     check_methods(given.methods)
@@ -149,7 +154,7 @@ def _check(revision: Revision, given: Explainer, version: ModelVersion) -> None:
                 f"{needy[0].name} measures against a background, and {version} has no reference "
                 "data. Add a background, or a version with reference data."
             )
-    if given.background and given.background.workspace_id != revision.deployment.workspace_id:
+    if given.background and given.background.workspace_id != version.model.workspace_id:
         raise _wrong("There is no such background in this workspace.")
     if given.sampling not in SAMPLINGS:
         raise _wrong(f"The background is drawn as {' or '.join(SAMPLINGS)}.")

@@ -148,7 +148,8 @@ def panel_of(record: PredictionRecord, later: Sequence[Any] = ()) -> Panel:
     """All explanations of a prediction; a later one takes the place of one of the same name."""
     assert record.revision is not None
     words = Words(model_of(record.revision).metadata)
-    case = _case(record, words)
+    given = record.input_value if record.model_input is None else record.model_input_value
+    case = case_of(given, words)
     found: dict[str, Told] = {}
     for number, content in enumerate(record.explanation_values):
         told = Told(f"{RECORDED}-{number}", content, words, case, record.at)
@@ -160,9 +161,8 @@ def panel_of(record: PredictionRecord, later: Sequence[Any] = ()) -> Panel:
     return Panel(tuple(found.values()))
 
 
-def _case(record: PredictionRecord, words: Words) -> dict[str, Any]:
+def case_of(given: Any, words: Words) -> dict[str, Any]:
     """What the model was given, by feature."""
-    given = record.input_value if record.model_input is None else record.model_input_value
     if isinstance(given, list):
         names = [feature["name"] for feature in words.metadata.get("features") or []]
         given = dict(zip(names, given, strict=False))
