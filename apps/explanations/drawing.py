@@ -315,7 +315,8 @@ def swarm_row(chart: Swarm, dots: Sequence[tuple[float, float | None]]) -> SafeS
 class Curve:
     """What the model says along one feature: for one case, for many, and on average.
 
-    `twins` are the same of other revisions by their names, with grids of their own.
+    `twins` are the same of other revisions by their names, with grids of their own; `own` is then
+    the name of the revision that this one is of.
     """
 
     name: str
@@ -327,6 +328,7 @@ class Curve:
     single: tuple[tuple[float, ...], ...]
     here: Any = None
     twins: tuple[tuple[str, "Curve"], ...] = ()
+    own: str = ""
     shares: bool = False
 
     @property
@@ -374,7 +376,7 @@ class Curve:
         return f"{self.label} from {ends}: {first} to {last} on average"
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
-        heads = [self.label, "On average", *(name for name, _ in self.twins)]
+        heads = [self.label, self.own or "On average", *(name for name, _ in self.twins)]
         lines = [dict(zip(self.grid, self.average, strict=True))]
         lines += [dict(zip(twin.grid, twin.average, strict=True)) for _, twin in self.twins]
         if len(self.single) == 1:
