@@ -298,7 +298,12 @@ DEFAULT_BACKEND = text("DEFAULT_BACKEND", "process")
 # Rollups of the log: by minute for some days, by hour for ever
 ROLLUP_MINUTE_DAYS = number("ROLLUP_MINUTE_DAYS", 14)
 # What the controller sees to every few seconds, for the layers above it
-CONTROLLER_DUTIES = ["apps.monitoring.tasks.roll_up"]
+CONTROLLER_DUTIES = [
+    "apps.monitoring.tasks.roll_up",
+    "apps.explanations.tasks.end_left_trials",
+]
+# Handles of model servers that the layers above started, so that they are not taken for orphans
+SERVERS_BESIDE = ["apps.explanations.trials.living_handles"]
 
 # Environments: where packages come from, and how long one may take and lie unused
 PACKAGE_INDEX_URL = text("PACKAGE_INDEX_URL")

@@ -38,6 +38,7 @@ SENTENCES = {
     "evaluation.given": "A prediction of {object} was evaluated",
     "evaluation.withdrawn": "An evaluation of a prediction of {object} was withdrawn",
     "explanation.made": "A prediction of {object} was explained by {name}",
+    "explanation.trial_asked": "Explainers of {object} were tried out: {names}",
     "explanation.summary_asked": "What {object} believes in general was asked for",
     "import.cancelled": "The import of {object} was cancelled",
     "import.failed": "The import of {object} failed: {reason}",

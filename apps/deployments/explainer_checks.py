@@ -28,13 +28,18 @@ def check(revision: Revision, given: Explainer, version: ModelVersion) -> None:
     if given.image:
         _check_image(revision, given)
         return
+    check_explainer(given, version)
+    _check_module(revision, given)
+
+
+def check_explainer(given: Explainer, version: ModelVersion) -> None:
+    """Raises Invalid where methods and background cannot explain this version."""
     if version.framework == ModelVersion.Framework.CUSTOM:
         raise wrong(
             "The model is an image of its own, and methods take a model's file. An explainer that "
             "is an image can explain it."
         )
     check_methods(given.every_method, has_module=given.module is not None)
-    _check_module(revision, given)
     if given.background is None and reference_of(version) is None:
         needy = [m for m in given.methods if m.method not in WITHOUT_BACKGROUND]
         if needy:
@@ -42,7 +47,7 @@ def check(revision: Revision, given: Explainer, version: ModelVersion) -> None:
                 f"{needy[0].name} measures against a background, and {version} has no reference "
                 "data. Add a background, or a version with reference data."
             )
-    if given.background and given.background.workspace_id != revision.deployment.workspace_id:
+    if given.background and given.background.workspace_id != version.model.workspace_id:
         raise wrong("There is no such background in this workspace.")
     if given.sampling not in SAMPLINGS:
         raise wrong(f"The background is drawn as {' or '.join(SAMPLINGS)}.")

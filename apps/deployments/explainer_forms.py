@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.http import QueryDict
 
 from apps.accounts.models import User, Workspace
 from apps.core.errors import Invalid
@@ -230,6 +231,15 @@ def _image(data: dict[str, Any], run: RunSettings) -> Explainer:
         variable_ids=tuple(str(row.id) for row in data.get("explainer_variables") or ()),
         run=run,
     )
+
+
+def said_before(query: QueryDict) -> dict[str, Any]:
+    """What a query says of a form, with all values of what takes several."""
+    several = ("variables", "explainer_variables")
+    lists = {name: query.getlist(name) for name in several if name in query}
+    if "explainer_said" in query:
+        lists["explainers"] = query.getlist("explainers")
+    return query.dict() | lists
 
 
 def _said(data: Any) -> list[str]:

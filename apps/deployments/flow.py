@@ -21,7 +21,7 @@ from apps.accounts.models import User, Workspace
 from apps.core.errors import DomainError
 from apps.deployments import services
 from apps.deployments.backends.offers import LABELS
-from apps.deployments.explainer_forms import ExplainerForm
+from apps.deployments.explainer_forms import ExplainerForm, said_before
 from apps.deployments.forms import DetailsForm, PurposeForm, VersionForm, versions_of
 from apps.deployments.models import Deployment, UseCase
 from apps.deployments.transformer_forms import TransformerForm
@@ -85,11 +85,7 @@ def _initial(workspace: Workspace, said: Said) -> dict[str, Any]:
     """What was said before; a deployment is called like its model until somebody says else."""
     version = chosen_version(workspace, said.get("version"))
     suggested = {"name": version.model.name} if version else {}
-    names = ("variables", "explainer_variables")
-    lists = {name: said.getlist(name) for name in names}
-    if "explainer_said" in said:
-        lists["explainers"] = said.getlist("explainers")
-    return suggested | said.dict() | lists
+    return suggested | {"variables": [], "explainer_variables": []} | said_before(said)
 
 
 def chosen_version(workspace: Workspace, identifier: str | None) -> ModelVersion | None:

@@ -23,7 +23,7 @@ from apps.deployments.backends.base import BackendError
 from apps.deployments.backends.offers import LABELS
 from apps.deployments.endpoints import MAPPINGS
 from apps.deployments.environments.selectors import builds_of
-from apps.deployments.explainer_forms import initial_explainer
+from apps.deployments.explainer_forms import initial_explainer, said_before
 from apps.deployments.explainers import Explainer, explainer_of
 from apps.deployments.explainers import component_of as explainer_component
 from apps.deployments.external import AUTHENTICATIONS
@@ -213,7 +213,7 @@ def revise(request, workspace_slug, slug):
         "args": "\n".join(config.get("args", ())),
         "variables": config.get("variableIds", ()),
     }
-    initial |= initial_of(newest) | initial_explainer(newest) | request.GET.dict()
+    initial |= initial_of(newest) | initial_explainer(newest) | said_before(request.GET)
     form = RevisionForm(deployment.workspace, request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:

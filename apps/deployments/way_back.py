@@ -8,11 +8,17 @@ from apps.deployments.selectors import find_deployment
 
 
 def way_back(
-    request: HttpRequest, workspace_slug: str, *, step: str, field: str, artifact: str = ""
+    request: HttpRequest,
+    workspace_slug: str,
+    *,
+    step: str,
+    field: str = "",
+    artifact: str = "",
+    said: QueryDict | None = None,
 ) -> str:
-    """The address of the flow's `step`, or of the new revision of the deployment that the query
-    names as `for`; `artifact`, where there is one, is chosen in `field`."""
-    said: QueryDict = request.GET.copy()
+    """The address of the flow's `step`, or of the new revision of the deployment that `said` (the
+    query) names as `for`; `artifact`, where there is one, is chosen in `field`."""
+    said = (said if said is not None else request.GET).copy()
     slug = said.pop("for", [""])[0]
     if artifact:
         said[field] = artifact

@@ -6,8 +6,10 @@ from typing import Any
 
 from django.db import models
 
+from apps.accounts.models import User
 from apps.core.models import Record
 from apps.deployments.models import Deployment, Revision
+from apps.registry.models import Artifact, ModelVersion
 
 
 class Explanation(Record):
@@ -82,6 +84,49 @@ class ExplanationJob(Record):
     @property
     def is_open(self) -> bool:
         return self.state in (self.State.WAITING, self.State.WORKING)
+
+
+class ExplainerTrial(Record):
+    """Explainers tried out before anybody deploys them: measured on ten rows, and previewed.
+
+    `methods` are `{"name", "method", "settings"}`; `config` holds `rows`, `seed` and `memory_mb`.
+    `results` grows by one entry for each method: `{"name", "method", "refused"}`, and where it was
+    not refused `of` (background or example), `milliseconds` of each row, `seconds` from the start
+    of its server to its first answer, the `instance` and what it said of it (`example`). `handle`
+    is that of the server that runs now. `seen_at` moves while the worker measures.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting for the worker"
+        WORKING = "working", "Being measured"
+        DONE = "done", "Measured"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    OPEN = (State.WAITING, State.WORKING)
+
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="+")
+    background = models.ForeignKey(Artifact, models.CASCADE, null=True, related_name="+")
+    methods = models.JSONField()
+    config = models.JSONField()
+    backend = models.CharField(max_length=10)
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    seen_at = models.DateTimeField()
+    results = models.JSONField(default=list)
+    error = models.TextField(blank=True)
+    handle = models.JSONField(default=dict)
+    asked_by = models.ForeignKey(User, models.CASCADE, related_name="+")
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["asked_by", "-id"], name="trial_by_person")]
+
+    def __str__(self) -> str:
+        return f"{self.get_state_display()}: {self.version}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in self.OPEN
 
 
 class GlobalExplanation(Record):

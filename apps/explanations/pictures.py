@@ -218,7 +218,9 @@ def _(chart: Curve, axes: Any, colours: Theme) -> None:
     for name, twin in chart.twins:
         style: dict[str, Any] = {"color": colours["plus"], "linestyle": (0, (5, 3))}
         axes.plot(twin.grid, twin.average, label=name, linewidth=1.8, **style)
-    axes.plot(chart.grid, chart.average, color=colours["accent"], linewidth=2.2)
+    axes.plot(
+        chart.grid, chart.average, color=colours["accent"], linewidth=2.2, label=chart.own or None
+    )
     _name_twins(axes, [name for name, _ in chart.twins], colours)
     axes.set_xlabel(chart.label, color=colours["ink-2"], fontsize=9)
     axes.set_ylabel(chart.unit, color=colours["ink-2"], fontsize=9)
@@ -230,7 +232,7 @@ def _(chart: PairedRanking, axes: Any, colours: Theme) -> None:
     _label_rows(axes, _names(chart))
     axes.set_xlabel(chart.unit, color=colours["ink-2"], fontsize=9)
     for name, kind in zip(chart.names, ("accent", "plus"), strict=True):
-        axes.barh([], [], color=colours[kind], label=name)
+        axes.plot([], [], color=colours[kind], linewidth=6, label=name)
     _name_twins(axes, list(chart.names), colours)
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.deployments.models import Revision
-from apps.explanations import services, summaries
+from apps.explanations import services, summaries, trials
 
 
 def explain(identifier: str) -> str:
@@ -24,3 +24,13 @@ def summarise(revision_id: str) -> str:
 def summarise_missing() -> int:
     """Asks for what active revisions lack."""
     return summaries.ask_for_missing(now=timezone.now())
+
+
+def try_explainers(identifier: str) -> str:
+    """Measures the methods of a trial."""
+    return trials.perform(identifier=UUID(identifier))
+
+
+def end_left_trials() -> int:
+    """Ends servers of trials that nobody waits for any more."""
+    return trials.end_left(now=timezone.now())

@@ -169,7 +169,7 @@ def _general(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "other": other,
         "others": [(each, general.is_computed(each)) for each in revisions if each != chosen],
         "rankings": list(comparison.rankings_of(beliefs, other)),
-        "curves": comparison.beside(beliefs.curves, other),
+        "curves": comparison.beside(beliefs, other),
         "swarm": general.stored_swarm(deployment, beliefs, period=period, now=now),
         "coverage": general.coverage_of(deployment, period=period, now=now),
     }

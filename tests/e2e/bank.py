@@ -10,9 +10,11 @@ from apps.accounts import services as accounts
 from apps.accounts.models import User, Workspace
 from apps.deployments import services as deployments
 from apps.deployments.models import Deployment, Environment
+from apps.explanations.models import ExplainerTrial
 from apps.registry import services as registry
 from apps.registry.credentials.services import create_credential
 from apps.registry.imports.services import create_repository, start_import
+from apps.registry.models import ModelVersion
 from apps.registry.services import Upload
 from tests.live import LiveServer
 
@@ -59,6 +61,7 @@ def furnish(user: User, files: Path, live: LiveServer) -> tuple[Deployment, str]
         by=user,
     )
     _predict(live, made[0], token)
+    _try_out(version, user)
     call_command("verify")
     Environment.objects.create(
         digest="0" * 64,
@@ -68,6 +71,21 @@ def furnish(user: User, files: Path, live: LiveServer) -> tuple[Deployment, str]
         last_used_at=timezone.now(),
     )
     return made[0], token
+
+
+def _try_out(version: ModelVersion, user: User) -> None:
+    """Explainers that were measured, one of which does not suit."""
+    refused = {"name": "trees", "method": "shap.tree", "refused": "It does not suit this model."}
+    ExplainerTrial.objects.create(
+        version=version,
+        methods=[{"name": "trees", "method": "shap.tree", "settings": {}}],
+        config={"rows": 1000, "seed": 0, "memory_mb": 2048},
+        backend="process",
+        state=ExplainerTrial.State.DONE,
+        seen_at=timezone.now(),
+        results=[refused],
+        asked_by=user,
+    )
 
 
 def _open_places(workspace: Workspace, user: User) -> None:

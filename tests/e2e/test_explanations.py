@@ -12,13 +12,14 @@ from apps.dashboard import demo
 from apps.dashboard.demo_models import CREDIT
 from apps.deployments import services as deployments
 from apps.deployments.models import UseCase
-from apps.explanations.models import Explanation
+from apps.explanations.models import ExplainerTrial, Explanation
+from apps.registry.models import ModelVersion
 from tests.e2e.accessibility import violations
 from tests.live import ROOT, LiveServer
 
 pytestmark = [pytest.mark.browser]
 HOME = "/w/retail-credit/deployments/consumer-credit-risk/"
-STARTED_MS, EXPLAINED_MS = 120_000, 60_000
+STARTED_MS, EXPLAINED_MS, MEASURED_MS = 120_000, 60_000, 300_000
 
 
 @pytest.fixture
@@ -48,6 +49,25 @@ def test_the_three_questions_are_answered_by_clicks(credit: None, page: Page, wo
     what_counted_most(page)
     what_would_have_led_to_another_decision(page)
     general_trends(page)
+
+
+def test_explainers_are_measured_and_previewed_in_the_flow(
+    credit: None, page: Page, worker: None
+) -> None:
+    version = ModelVersion.objects.get()
+    said = f"new_use_case=Loans&risk=high&version={version.id}"
+    page.goto(f"/w/retail-credit/deployments/new/?step=explainer&{said}")
+    page.get_by_label("Rows of it, at most").fill("200")
+    page.get_by_role("checkbox", name="SHAP for trees: what").check()
+    page.get_by_role("button", name="Measure and preview").click()
+    expect(page.get_by_text("What they cost and say")).to_be_visible(timeout=MEASURED_MS)
+    measured = page.get_by_role("row", name="shap.tree Tree SHAP")
+    expect(measured).to_contain_text("ms")
+    expect(page.get_by_role("heading", name="Tree SHAP")).to_be_visible()
+    expect(page.get_by_text("the model then says").first).to_be_visible()
+    assert page.get_by_label("Rows of it, at most").input_value() == "200"
+    assert ExplainerTrial.objects.get().handle == {}
+    assert violations(page) == []
 
 
 def what_counted_most(page: Page) -> None:
@@ -108,4 +128,5 @@ def general_trends(page: Page) -> None:
     spoken = longer.get_attribute("aria-label") or ""
     short, long = (int(part.rpartition(" ")[2]) for part in spoken.split("\u00a0%")[:2])
     assert short < long
+    expect(page.get_by_role("heading", name="What acts together")).to_be_visible()
     assert violations(page) == []

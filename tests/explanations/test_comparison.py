@@ -60,14 +60,28 @@ def test_curves_with_other_grids_share_both_axes(
     believed: GlobalExplanation, later: GlobalExplanation
 ) -> None:
     mine, other = beliefs_of(believed.revision), beliefs_of(later.revision)
-    [alone], [curve] = mine.curves, comparison.beside(mine.curves, other)
+    [alone], [curve] = mine.curves, comparison.beside(mine, other)
     assert curve.across.low == alone.across.low
     assert curve.across.high == pytest.approx(alone.across.high + 30)
     assert curve.scale.low < alone.scale.low
     heads, rows = curve.table()
-    assert heads == ["Age", "On average", "r2"]
+    assert heads == ["Age", "r1", "r2"]
     assert [row[2] for row in rows].count(None) > 0
     assert sum(row[1] is not None for row in rows) == len(alone.grid)
+
+
+def test_each_class_of_a_feature_keeps_its_own_curve(
+    believed: GlobalExplanation, later: GlobalExplanation
+) -> None:
+    for made, factor in ((believed, 0.1), (later, 0.2)):
+        curves = made.content["curves"]["curves"]
+        curves.append(curves[0] | {"average": [factor * y for y in curves[0]["average"]]})
+        made.save()
+    mine, other = beliefs_of(believed.revision), beliefs_of(later.revision)
+    second = comparison.chart_of(mine, other, "curve-1")
+    [(_, twin)] = second.twins
+    assert (second.average, twin.average) == (mine.curves[1].average, other.curves[1].average)
+    assert comparison.chart_of(mine, None, "curve-1") == mine.curves[1]
 
 
 def test_other_units_have_axes_of_their_own(

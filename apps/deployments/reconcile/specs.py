@@ -6,9 +6,10 @@ from apps.core.errors import Invalid
 from apps.deployments import custom, explainer_image, explainers, model_client, transformers
 from apps.deployments.backends.base import BackendError, ReplicaSpec
 from apps.deployments.models import Component, Replica, Revision
+from apps.deployments.run_settings import RunSettings
 from apps.registry import archives, storage
 from apps.registry.models import ModelVersion
-from apps.serving.spec import Limits, ServerSpec
+from apps.serving.spec import Explaining, Limits, ServerSpec
 
 # A number of two bytes in JSON is one of eight in a tensor.
 _GROWTH = 4
@@ -45,7 +46,27 @@ def replica_spec(
         return _transformer_spec(replica, revision, environment)
     component, run = replica.component, transformers.run_of(replica.component)
     explains = component.kind == Component.Kind.EXPLAINER
-    server = ServerSpec(
+    explaining = explainers.explaining_of(component) if explains else None
+    return ReplicaSpec(
+        replica_id=replica.id,
+        server=server_spec(version, run, explaining),
+        memory_bytes=run.memory_bytes,
+        needs_isolation=_is_dangerous(component, version),
+        environment=environment,
+        image=(
+            explainer_image.image_of(component) if explains else custom.image_of(component, version)
+        ),
+        cpus=run.threads,
+        labels=_labels(replica, revision),
+    )
+
+
+def server_spec(
+    version: ModelVersion, run: RunSettings, explaining: Explaining | None
+) -> ServerSpec:
+    """The configuration of our own server, for the model or what explains it."""
+    most = settings.PREDICT_MAX_ROWS if explaining is None else settings.EXPLAIN_MAX_ROWS
+    return ServerSpec(
         name=model_client.MODEL_NAME,
         framework=version.framework,
         format=version.format,
@@ -55,21 +76,9 @@ def replica_spec(
         limits=Limits(
             threads=run.threads,
             max_body_bytes=_GROWTH * settings.PREDICT_MAX_BODY_BYTES,
-            max_rows=settings.EXPLAIN_MAX_ROWS if explains else settings.PREDICT_MAX_ROWS,
+            max_rows=most,
         ),
-        explaining=explainers.explaining_of(component) if explains else None,
-    )
-    return ReplicaSpec(
-        replica_id=replica.id,
-        server=server,
-        memory_bytes=run.memory_bytes,
-        needs_isolation=_is_dangerous(component, version),
-        environment=environment,
-        image=(
-            explainer_image.image_of(component) if explains else custom.image_of(component, version)
-        ),
-        cpus=run.threads,
-        labels=_labels(replica, revision),
+        explaining=explaining,
     )
 
 

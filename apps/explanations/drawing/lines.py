@@ -15,7 +15,8 @@ from apps.explanations.words import Words, percent, plain_number
 class Curve:
     """What the model says along one feature: for one case, for many, and on average.
 
-    `twins` are the same of other revisions by their names, with grids of their own.
+    `twins` are the same of other revisions by their names, with grids of their own; `own` is then
+    the name of the revision that this one is of.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Curve:
     single: tuple[tuple[float, ...], ...]
     here: Any = None
     twins: tuple[tuple[str, "Curve"], ...] = ()
+    own: str = ""
     shares: bool = False
 
     @property
@@ -74,7 +76,7 @@ class Curve:
         return f"{self.label} from {ends}: {first} to {last} on average"
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
-        heads = [self.label, "On average", *(name for name, _ in self.twins)]
+        heads = [self.label, self.own or "On average", *(name for name, _ in self.twins)]
         lines = [dict(zip(self.grid, self.average, strict=True))]
         lines += [dict(zip(twin.grid, twin.average, strict=True)) for _, twin in self.twins]
         if len(self.single) == 1:

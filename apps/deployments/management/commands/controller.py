@@ -87,6 +87,8 @@ class Command(BaseCommand):
         used |= set(Revision.objects.values_list("backend", flat=True).distinct())
         living = Replica.objects.exclude(handle={}).filter(state__in=["starting", "ready"])
         known = [replica.handle for replica in living]
+        for path in settings.SERVERS_BESIDE:
+            known += import_string(path)()
         for name in sorted(self.unswept):
             if name in used and not self._ended_orphans(name, known):
                 continue
