@@ -1,5 +1,7 @@
 """Uploading an explainer's background or module on the way through a form."""
 
+from functools import partial
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
@@ -58,7 +60,7 @@ def upload_module(request: HttpRequest, workspace_slug: str) -> HttpResponse:
     workspace = workspace_for(request, workspace_slug)
     require(request.user, "deployment.create", workspace)
     form = ExplainerModuleForm(request.POST or None, request.FILES or None)
-    where = {"step": "explainer", "field": "explainer_module"}
+    back = partial(way_back, request, workspace_slug, step="explainer", field="explainer_module")
     if request.method == "POST" and form.is_valid():
         file = form.cleaned_data["explainer_file"]
         try:
@@ -66,11 +68,11 @@ def upload_module(request: HttpRequest, workspace_slug: str) -> HttpResponse:
         except DomainError as error:
             form.add_error("explainer_file", error.message)
         else:
-            return redirect(way_back(request, workspace_slug, artifact=str(artifact.id), **where))
+            return redirect(back(artifact=str(artifact.id)))
     context = {
         "form": form,
         "modules": explainers_in(workspace)[:20],
-        "back": way_back(request, workspace_slug, **where),
+        "back": back(),
         "section": "deployments",
     }
     status = 400 if form.errors else 200

@@ -76,7 +76,7 @@ def _measure(request: HttpRequest, workspace: Workspace) -> HttpResponse:
     try:
         trial = trials.ask_for_trial(
             version=version,
-            explainer=form.explainer_of(form.cleaned_data),
+            explainer=form.explainer_of(form.cleaned_data, request.user),
             by=request.user,
             now=timezone.now(),
         )
