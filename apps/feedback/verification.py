@@ -16,6 +16,7 @@ from apps.feedback.commitment import fault
 from apps.feedback.models import Actual, Entry, Evaluation
 from apps.predictions.models import PredictionRecord
 
+NAME = "feedback entries"
 _AT_ONCE = 1_000
 _EVALUATION_EVENTS = ("evaluation.given", "evaluation.corrected", "evaluation.withdrawn")
 _BATCH_EVENT = "actuals.recorded"
@@ -27,10 +28,10 @@ def faults(tick: Tick = uncounted) -> Iterator[Problem]:
     for entries in _batches(Evaluation):
         yield from _evaluations(entries)
         yield from _shared(entries)
-        tick("evaluations", len(entries))
+        tick(NAME, len(entries))
     for entries in _batches(Actual):
         yield from _shared(entries)
-        tick("actuals", len(entries))
+        tick(NAME, len(entries))
     yield from _missing_evaluations()
     yield from _events_of_batches()
     yield from _batches_without_events()
@@ -82,7 +83,7 @@ def _missing_evaluations() -> Iterator[Problem]:
         wanted = {event.object_id for event in events}
         here = Evaluation.objects.filter(id__in=wanted).values_list("id", flat=True)
         for gone in sorted(wanted - set(map(str, here))):
-            yield Problem("feedback", f"evaluation {gone}", "an event names it, and it is gone")
+            yield Problem(NAME, f"evaluation {gone}", "an event names it, and it is gone")
 
 
 def _events_of_batches() -> Iterator[Problem]:
@@ -97,10 +98,10 @@ def _events_of_batches() -> Iterator[Problem]:
             place = f"actuals {event.object_id}"
             if len(found) != said.get("count"):
                 text = f"event {event.number} binds {said.get('count')}, {len(found)} are here"
-                yield Problem("feedback", place, text)
+                yield Problem(NAME, place, text)
             elif merkle_root(found).hex() != said.get("root"):
                 text = f"they are not the ones that event {event.number} binds"
-                yield Problem("feedback", place, text)
+                yield Problem(NAME, place, text)
 
 
 def _batches_without_events() -> Iterator[Problem]:
@@ -108,7 +109,7 @@ def _batches_without_events() -> Iterator[Problem]:
     condition = f"batch::text NOT IN ({named})"
     stray = Actual.objects.extra(where=[condition])  # noqa: S610  no value from outside
     for batch in stray.order_by("batch").values_list("batch", flat=True).distinct():
-        yield Problem("feedback", f"actuals {batch}", "no event says that they were recorded")
+        yield Problem(NAME, f"actuals {batch}", "no event says that they were recorded")
 
 
 def _events(names: Sequence[str], at_once: int = _AT_ONCE) -> Iterator[list[Event]]:
@@ -127,4 +128,4 @@ def _data(event: Event) -> dict[str, Any]:
 
 def _problem(entry: Entry, text: str) -> Problem:
     kind = "evaluation" if isinstance(entry, Evaluation) else "actual"
-    return Problem("feedback", f"{kind} {entry.id}", text)
+    return Problem(NAME, f"{kind} {entry.id}", text)

@@ -1,6 +1,6 @@
 """What the layers above add to the record: things of which each is bound by an event.
 
-RECORD_PARTS names them by dotted paths. `verify` walks them, and bundles hold them.
+RECORD_PARTS names them by dotted paths. `verify` walks them, and bundles hold those with lines.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,13 +32,18 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class RecordPart:
     """One kind of such things: its name in files and figures, their number, the check of all of
-    them, and their lines in a bundle."""
+    them, and their lines in a bundle; None where bundles do not hold them."""
 
     name: str
     count: Callable[[], int]
     check: Callable[[Tick], Iterator[Problem]]
-    lines: Callable[[Span], Iterator[list[dict[str, Any]]]]
+    lines: Callable[[Span], Iterator[list[dict[str, Any]]]] | None = None
 
 
 def record_parts() -> list[RecordPart]:
     return [import_string(path) for path in settings.RECORD_PARTS]
+
+
+def bundled_parts() -> list[tuple[str, Callable[[Span], Iterator[list[dict[str, Any]]]]]]:
+    """Name and lines of those that bundles hold."""
+    return [(part.name, part.lines) for part in record_parts() if part.lines]

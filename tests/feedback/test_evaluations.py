@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -181,3 +182,14 @@ def test_a_removed_evaluation_is_missed(record: PredictionRecord, author: Author
     made = evaluate(record, author)
     Evaluation.objects.all().delete()
     assert [problem.place for problem in faults()] == [f"evaluation {made.id}"]
+
+
+def test_verify_walks_evaluations_and_names_an_edit(
+    record: PredictionRecord, author: Author, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = evaluate(record, author)
+    call_command("verify")
+    assert "1 feedback entries: intact" in capsys.readouterr().out
+    Evaluation.objects.filter(id=made.id).update(verdict="agree")
+    with pytest.raises(CommandError, match=f"evaluation {made.id}"):
+        call_command("verify")
