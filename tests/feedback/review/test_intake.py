@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from math import sqrt
 from typing import Any
+from uuid import UUID
 
+import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -18,6 +20,7 @@ from apps.feedback.review import intake, services
 from apps.feedback.review.causes import Draws
 from apps.feedback.review.requests import ask_for_review
 from apps.feedback.services import Given, record_actuals
+from apps.feedback.statistics.proportions import stream_share
 from apps.feedback.tasks import fill_queues
 from apps.predictions import services as predictions
 from apps.predictions.models import PredictionRecord
@@ -250,6 +253,30 @@ def test_the_cost_of_a_chunk_does_not_grow_with_its_rows(
 
     queries(1)
     assert queries(400) == queries(2)
+
+
+def test_the_stored_chances_give_the_truth_where_the_plain_ratio_does_not(
+    deployment: Deployment, operator: User
+) -> None:
+    """Unsure predictions are wrong more often, and all of them are in the queue."""
+    rules = [{"kind": "confidence", "below": 0.6}]
+    queue = make_queue(deployment, operator, rules=rules, audit_probability=0.2)
+    random = np.random.default_rng(6)
+    wrong: set[UUID] = set()
+    for p_bad in np.linspace(0.51, 0.99, 40):
+        request = write_request(deployment, [CASE] * 100, p_bad=float(p_bad))
+        ids = request.predictions.values_list("id", flat=True)
+        wrong |= {each for each in ids if random.uniform() > p_bad}
+    take_in(queue)
+    cases = ReviewCase.objects.of_stream()
+    judged = [each in wrong for each in cases.values_list("prediction_id", flat=True)]
+    chances = list(cases.values_list("probability", flat=True))
+    looked = sum(ReviewHour.objects.values_list("looked", flat=True))
+    found = stream_share(judged, chances, looked, confidence=0.999)
+    truth = len(wrong) / looked
+    assert looked == 4_000
+    assert found.low < truth < found.high
+    assert found.plain.low > truth
 
 
 # Known errors
