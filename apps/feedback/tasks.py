@@ -5,6 +5,7 @@ import time
 
 from django.utils import timezone
 
+from apps.deployments.models import Deployment
 from apps.feedback.models import ReviewQueue
 from apps.feedback.review.intake import take_in
 
@@ -19,7 +20,8 @@ def fill_queues() -> int:
     fails does not stop the others.
     """
     started, looked = time.monotonic(), 0
-    queues = list(ReviewQueue.objects.filter(is_open=True).select_related("deployment"))
+    living = ReviewQueue.objects.exclude(deployment__desired=Deployment.Desired.DELETED)
+    queues = list(living.filter(is_open=True).select_related("deployment"))
     while queues and time.monotonic() - started < _SECONDS:
         found = {queue.id: _fill(queue) for queue in queues}
         looked += sum(found.values())

@@ -4,7 +4,7 @@
 
 Starts a PostgreSQL of its own in a directory that is removed afterwards. Prints how long the
 intake took, by rules and calibrated sets alone and with novelty, in how many queries; then how long
-it takes to get a case while many wait, alone and with several reviewers at once.
+it takes to get a case while many wait, and how many several reviewers at once get and answer.
 """
 
 import argparse
@@ -48,10 +48,10 @@ from apps.deployments import services as deployments  # noqa: E402
 from apps.deployments.models import Deployment  # noqa: E402
 from apps.feedback.authors import author_of  # noqa: E402
 from apps.feedback.models import ReviewCase, ReviewQueue  # noqa: E402
-from apps.feedback.review import claims, services  # noqa: E402
+from apps.feedback.review import answers, claims, services  # noqa: E402
 from apps.feedback.review.intake import take_in  # noqa: E402
 from apps.feedback.review.settings import QueueSettings  # noqa: E402
-from apps.feedback.services import Given, record_actuals  # noqa: E402
+from apps.feedback.services import Given, Judgement, record_actuals  # noqa: E402
 from apps.predictions import partitions  # noqa: E402
 from apps.predictions.models import PredictionRecord  # noqa: E402
 from apps.registry import services as registry  # noqa: E402
@@ -75,9 +75,10 @@ def main() -> None:
     people = [_person(f"reviewer{n}") for n in range(given.reviewers)]
     deployment = _deployment(people[0])
     _fill(deployment, 500, np.random.default_rng(1))
+    random = np.random.default_rng(5)
     rows = [
-        Given("bad" if n % 3 else "good", each)
-        for n, each in enumerate(PredictionRecord.objects.values_list("id", flat=True))
+        Given("bad" if random.uniform() < record.output_value[1] else "good", record.id)
+        for record in PredictionRecord.objects.all()
     ]
     author = author_of(people[0])
     record_actuals(deployment=deployment, rows=rows, by=author, now=timezone.now())
@@ -144,7 +145,12 @@ def _work(queue: ReviewQueue, reviewer: User, count: int) -> tuple[list[Any], li
     try:
         for _ in range(count):
             times.append(_timed(lambda: taken.append(_next(queue, reviewer))))
-            claims.skip(claim=taken[-1], now=timezone.now())
+            answers.answer(
+                claim=taken[-1],
+                judgement=Judgement("agree", spent_ms=1_000),
+                by=author_of(reviewer),
+                now=timezone.now(),
+            )
         return [each.case_id for each in taken], times
     finally:
         connection.close()
@@ -178,7 +184,7 @@ def _fill(deployment: Deployment, count: int, random: np.random.Generator) -> No
                 strict=True,
             )
         ]
-        write_request(deployment, cases, p_bad=float(random.uniform(0.02, 0.98)))
+        write_request(deployment, cases, p_bad=float(random.beta(0.3, 0.3)))
         made += size
 
 

@@ -14,11 +14,13 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.audit.models import Writer
 from apps.deployments.models import Deployment
+from apps.deployments.services import delete_deployment
 from apps.feedback.authors import Author
 from apps.feedback.models import ReviewCase, ReviewHour, ReviewProgress, ReviewQueue
 from apps.feedback.review import intake, services
 from apps.feedback.review.causes import Draws
 from apps.feedback.review.requests import ask_for_review
+from apps.feedback.review.selectors import queues_of
 from apps.feedback.services import Given, record_actuals
 from apps.feedback.statistics.proportions import stream_share
 from apps.feedback.tasks import fill_queues
@@ -230,6 +232,15 @@ def test_the_worker_fills_every_open_queue(
     prediction_of(deployment)
     assert fill_queues() == 2
     assert ReviewCase.objects.count() == 2
+
+
+def test_the_worker_leaves_deleted_deployments_alone(
+    queue: ReviewQueue, deployment: Deployment, operator: User
+) -> None:
+    prediction_of(deployment)
+    delete_deployment(deployment=deployment, by=operator.actor, now=timezone.now())
+    assert fill_queues() == 0
+    assert not queues_of(deployment.workspace).exists()
 
 
 def test_a_queue_that_fails_does_not_stop_the_others(
