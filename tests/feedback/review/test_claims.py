@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.core.errors import Conflict, Invalid
+from apps.core.ids import uuid7
 from apps.deployments.models import Deployment
 from apps.feedback import services as feedback
 from apps.feedback.authors import author_of
@@ -217,6 +218,24 @@ def test_a_released_case_may_come_again(
     claims.release(claim=held, now=timezone.now())
     again = claim(queue, reviewer)
     assert (again.id != held.id, again.draft) == (True, DRAFT)
+
+
+def test_the_next_case_is_found_by_an_index_whatever_waits(
+    queue: ReviewQueue, reviewer: User
+) -> None:
+    chances = {"probability": 0.02, "slice_probability": 0.02}
+    rows = [
+        ReviewCase(queue=queue, prediction_id=uuid7(), at=timezone.now(), **chances)
+        for _ in range(3_000)
+    ]
+    ReviewCase.objects.bulk_create(rows)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE feedback_reviewcase")
+    with transaction.atomic():
+        plan = claims._waiting(queue, reviewer)[:1].explain()
+    assert "case_open" in plan
+    assert "Sort" not in plan
+    assert "Seq Scan on feedback_reviewcase" not in plan
 
 
 # Time
