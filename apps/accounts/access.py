@@ -33,6 +33,7 @@ Action = Literal[
     "prediction.view",
     "prediction.evaluate",
     "prediction.erase",
+    "review.manage",
     "event.view",
     "organisation.view",
     "organisation.manage",
@@ -59,6 +60,7 @@ _OPERATOR: frozenset[Action] = _REVIEWER | {
     "deployment.change",
     "deployment.delete",
     "token.manage",
+    "review.manage",
 }
 _OWNER: frozenset[Action] = _OPERATOR | {"workspace.manage", "member.manage", "prediction.erase"}
 _AUDITOR: frozenset[Action] = frozenset({"workspace.view", "prediction.view", "event.view"})

@@ -6,6 +6,7 @@ _SCHEDULES: tuple[tuple[str, str, str, int | None], ...] = (
     ("Checkpoint of all chains", "apps.audit.tasks.checkpoint", Schedule.HOURLY, None),
     ("Partitions of the log", "apps.predictions.tasks.make_partitions", Schedule.DAILY, None),
     ("Rollups of the log", "apps.monitoring.tasks.roll_up", Schedule.MINUTES, 1),
+    ("Review queues", "apps.feedback.tasks.fill_queues", Schedule.MINUTES, 1),
     ("Old minutes", "apps.monitoring.tasks.drop_old_minutes", Schedule.DAILY, None),
     ("Global explanations", "apps.explanations.tasks.summarise_missing", Schedule.MINUTES, 1),
     ("Unused files of the registry", "apps.registry.tasks.tidy", Schedule.DAILY, None),

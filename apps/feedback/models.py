@@ -10,6 +10,24 @@ from django.db.models import Q
 
 from apps.core.models import Record
 from apps.deployments.models import Deployment
+from apps.feedback.review.models import (
+    Claim,
+    ReviewCase,
+    ReviewHour,
+    ReviewProgress,
+    ReviewQueue,
+)
+
+__all__ = [
+    "Actual",
+    "Claim",
+    "Entry",
+    "Evaluation",
+    "ReviewCase",
+    "ReviewHour",
+    "ReviewProgress",
+    "ReviewQueue",
+]
 
 
 class Entry(Record):

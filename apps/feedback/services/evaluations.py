@@ -132,9 +132,8 @@ def _begun(prediction: PredictionRecord, by: Author, now: datetime) -> Evaluatio
 def _filled(
     prediction: PredictionRecord, judgement: Judgement, by: Author, now: datetime
 ) -> Evaluation:
-    _check(judgement)
+    wish = checked_wish(prediction, judgement)
     made = _begun(prediction, by, now)
-    wish = _wish(prediction, judgement)
     made.verdict = judgement.verdict
     made.desired_output = wish.text if wish else None
     made.desired_outcome = wish.outcome if wish else None
@@ -160,7 +159,10 @@ def _check(judgement: Judgement) -> None:
         raise _invalid("spentMs", "The time spent is between 0 milliseconds and a day.")
 
 
-def _wish(prediction: PredictionRecord, judgement: Judgement) -> Value | None:
+def checked_wish(prediction: PredictionRecord, judgement: Judgement) -> Value | None:
+    """The desired output of a judgement that could be kept; None where it names none. Raises
+    Invalid with the field, as `evaluate_prediction` does."""
+    _check(judgement)
     assert prediction.revision is not None
     metadata = model_of(prediction.revision).metadata
     try:

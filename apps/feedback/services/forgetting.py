@@ -4,13 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models.functions import Coalesce
+
 from apps.feedback.commitment import PAYLOAD
+from apps.feedback.models import Claim, ReviewCase
 
 
 def forget(*, predictions: Sequence[UUID], now: datetime) -> None:
     """Takes what was said of predictions that are erased, in the same transaction; the digests
-    stay under their events."""
+    stay under their events. Their cases leave the queues."""
     for model, names in PAYLOAD.items():
         model._default_manager.filter(prediction_id__in=predictions, erased_at=None).update(
             **dict.fromkeys(names), salt=None, erased_at=now
         )
+    cases = ReviewCase.objects.filter(prediction_id__in=predictions)
+    cases.update(state=ReviewCase.State.WITHDRAWN, closed_at=Coalesce("closed_at", now), causes=[])
+    claims = Claim.objects.filter(case__prediction_id__in=predictions)
+    claims.update(draft={}, first_answer=None, verdict=None, outcome=None)
+    held = claims.filter(state=Claim.State.HELD)
+    held.update(state=Claim.State.RELEASED, ended_at=now)
