@@ -13,6 +13,7 @@ urlpatterns = [
     path(f"{_D}summarise/", views.summarise, name="summarise"),
     path(f"{_D}r<int:number>/<slug:chart>.<slug:kind>", views.general_file, name="general_file"),
     path(_P, views.prediction, name="prediction"),
+    path(f"{_P}brief/", views.brief, name="brief"),
     path(f"{_P}explain/", views.explain, name="explain"),
     path(f"{_P}<slug:key>/<slug:chart>.<slug:kind>", views.file, name="file"),
 ]
