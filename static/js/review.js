@@ -11,7 +11,7 @@ let line = Promise.resolve();
 let ahead = null;
 
 const post = async (url, data) => {
-  const answer = await fetch(url, { method: "POST", body: data, headers: { "HX-Request": "true", "X-CSRFToken": token() } });
+  const answer = await fetch(url, { method: "POST", body: data, headers: { "HX-Request": "true", "HX-Current-URL": location.href, "X-CSRFToken": token() } });
   const elsewhere = answer.headers.get("HX-Redirect");
   if (elsewhere) location.href = elsewhere;
   return answer;
@@ -79,7 +79,7 @@ const send = async (form, button) => {
   try { answer = await post(form.action, data); } catch { answer = null; }
   if (!answer || answer.status >= 500) return back(node, next, UNREACHED);
   const came = answer.status === 204 ? null : parsed(await answer.text());
-  if (!answer.ok) return back(came ?? node, next, came ? "" : `That did not work (${answer.status}). What you said is still here.`);
+  if (!answer.ok || (answer.status !== 204 && !came)) return back(came ?? node, next, came ? "" : `That did not work (${answer.status}). What you said is still here.`);
   if (next) await keep(came); else if (came) show(came);
   loadSoon();
 };

@@ -1,6 +1,7 @@
 """The form of a queue: what it takes in, in words, and how people work on it."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -179,7 +180,7 @@ class RowForm(forms.Form):
         return [codes.get(each.casefold(), each) for each in _parts(self.cleaned_data["values"])]
 
 
-def settings_from(form: QueueForm, rows: forms.BaseFormSet) -> tuple[QueueSettings, list[Any]]:
+def settings_from(form: QueueForm, rows: Iterable[RowForm]) -> tuple[QueueSettings, list[Any]]:
     """The settings that a valid form says, and for each of the rules the form and field from
     which it comes."""
     data = form.cleaned_data

@@ -359,7 +359,7 @@ def test_similar_past_cases_stand_with_their_outcomes(
 
 
 def _known(queue: ReviewQueue, by: User, case: dict[str, Any], actual: str) -> PredictionRecord:
-    record = prediction_of(queue.deployment, cases=[case])
+    record = prediction_of(queue.deployment, cases=[case], p_bad=0.1)
     rows = [Given(actual, prediction_id=record.id)]
     now = timezone.now()
     record_actuals(deployment=queue.deployment, rows=rows, by=author_of(by), now=now)

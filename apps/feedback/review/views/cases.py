@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from apps.core.errors import DomainError
+from apps.core.errors import Conflict, DomainError
 from apps.feedback.authors import author_of
 from apps.feedback.models import Claim
 from apps.feedback.review import answers, claims
@@ -127,7 +127,7 @@ def undo(request, workspace_slug, queue_id):
     last = last_ended(queue, request.user)
     try:
         if last is None:
-            raise claims.Conflict("There is nothing to undo: you judged nothing here yet.")
+            raise Conflict("There is nothing to undo: you judged nothing here yet.")
         claim = answers.undo(claim=last, by=author_of(request.user), now=timezone.now())
     except DomainError as error:
         if is_fragment(request):
