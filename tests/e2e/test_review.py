@@ -123,7 +123,7 @@ def test_ten_cases_are_judged_with_the_keyboard_alone(
 
 def undone_by_keyboard(page: Page) -> None:
     page.keyboard.press("z")
-    expect(page.get_by_role("radio", name="Agree")).to_be_checked()
+    expect(page.locator("[name=verdict][value=agree]")).to_be_checked()
     assert Evaluation.objects.standing().count() == 9
     page.keyboard.press("c")
     page.keyboard.type("Looked again, as asked.")
@@ -141,7 +141,7 @@ def test_the_next_case_is_there_before_the_answer_is_kept(page: Page, queue: Rev
         page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("Tree SHAP")).to_be_visible()
     page.wait_for_timeout(300)
-    page.route("**/answer/", waiting.append)
+    page.route("**/answer/", lambda route: waiting.append(route))
     before = case_on(page)
     page.keyboard.press("a")
     page.keyboard.press("Enter")
@@ -204,7 +204,7 @@ def kept_when_it_is_back(context: BrowserContext, page: Page) -> None:
         context.set_offline(False)
     page.reload()
     expect(page.get_by_role("textbox", name="Comment")).to_have_value("Kept before. Typed without.")
-    expect(page.get_by_role("radio", name="Agree")).to_be_checked()
+    expect(page.locator("[name=verdict][value=agree]")).to_be_checked()
 
 
 def answered_without_a_connection(page: Page) -> None:
@@ -237,8 +237,8 @@ def test_blind_the_output_comes_after_ones_own_answer(
         before = case_on(page)
         page.keyboard.press("1")
         page.keyboard.press("Enter")
-        expect(page.get_by_text("The model says bad")).to_be_visible()
-        expect(page.get_by_role("radio", name="Disagree")).to_be_checked()
+        expect(page.get_by_role("heading", name="The model says bad")).to_be_visible()
+        expect(page.locator("[name=verdict][value=disagree]")).to_be_checked()
         page.keyboard.press("Enter")
         other_case(page, before)
     assert [each.seen_value["mode"] for each in Evaluation.objects.all()] == ["blind"] * 2
@@ -252,9 +252,9 @@ def test_a_case_is_judged_without_a_script(
     page.goto(LIST)
     page.get_by_role("link", name="Bad ones").click()
     page.get_by_role("button", name="Start").click()
-    page.get_by_text("Disagree").click()
+    page.get_by_role("radio", name="Disagree").check()
     page.get_by_label("It should be").select_option("good")
-    page.get_by_text("Policy says otherwise").click()
+    page.get_by_role("radio", name="Policy says otherwise").check()
     page.get_by_label("Comment").fill("Without a script")
     page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_text("1 judged in 24 h")).to_be_visible()

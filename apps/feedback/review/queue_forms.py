@@ -297,7 +297,10 @@ def _parts(text: str) -> list[str]:
 
 
 def _percent(share: float | None) -> float | None:
-    return None if share is None else float(f"{100 * share:.6g}")
+    if share is None:
+        return None
+    percent = float(f"{100 * share:.6g}")
+    return int(percent) if percent.is_integer() else percent
 
 
 _FORM_NAMES = {

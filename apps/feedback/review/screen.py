@@ -12,7 +12,6 @@ from apps.feedback.review.selectors import Progress, last_ended, progress_of, sh
 from apps.feedback.review.similar import similar_to
 from apps.feedback.review.subjects import Model
 from apps.feedback.review.texts import keepable
-from apps.feedback.review.wording import KINDS
 from apps.predictions.models import PredictionRecord
 from apps.predictions.presentation import facts, probabilities, sentence
 
@@ -59,7 +58,8 @@ def context_of(
         "sure": sure,
         "probabilities": probabilities(record, model.metadata),
         "others": [(each, _reason(each)) for each in seen.others],
-        "causes": [each | {"head": KINDS.get(each["kind"], "")} for each in seen.causes],
+        "causes": seen.causes,
+        "found_by": [each for each in seen.causes if each["kind"] != "request"],
         "choices": [each for each in choices_of(model, record, kind) if each != record.outcome],
         "similar": [] if record.output is None else similar_to(record, model),
         "form": form,
