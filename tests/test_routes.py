@@ -19,6 +19,8 @@ from apps.accounts.models import User, Workspace
 from apps.audit.models import Event
 from apps.deployments.environments import builds, lists
 from apps.deployments.services import create_deployment
+from apps.feedback.review.services import create_queue
+from apps.feedback.review.settings import QueueSettings
 from apps.registry import services as registry
 from apps.registry.services import Upload
 
@@ -110,6 +112,9 @@ def things(workspace: Workspace, operator: User, owner: User, tmp_path: Path) ->
     deployment = create_deployment(
         workspace=workspace, name="Credit risk", model_version=version, by=operator
     )
+    queue = create_queue(
+        deployment=deployment, settings=QueueSettings("Doubtful"), by=operator, now=timezone.now()
+    )
     token, _ = accounts.issue_token(
         workspace=workspace,
         deployment_id=deployment.id,
@@ -130,6 +135,7 @@ def things(workspace: Workspace, operator: User, owner: User, tmp_path: Path) ->
         "model_slug": model.slug,
         "version": str(version.number),
         "number": "1",
+        "queue_id": str(queue.id),
         "tokens identifier": str(token.id),
         "members identifier": str(operator.memberships.get().id),
         "people identifier": str(operator.id),
@@ -196,6 +202,7 @@ def test_an_auditor_meets_what_is_there(things: dict[str, str], auditor: User, c
         "settings/people/<uuid:identifier>/",
         "settings/environments/<uuid:identifier>/",
         "environments/<str:environment>",
+        "w/<slug:workspace_slug>/review/<uuid:queue_id>/",
         "users/<uuid:identifier>",
     ):
         assert client.get(address(where, things)).status_code == 200, where

@@ -20,6 +20,8 @@ from apps.deployments.selectors import (
     newest_revision,
 )
 from apps.deployments.services import model_of
+from apps.feedback.models import ReviewQueue
+from apps.feedback.review.selectors import progress_of
 from apps.monitoring.models import TrafficHour
 from apps.monitoring.selectors import Traffic, traffic_of
 from apps.registry.models import Draft, Model, ModelVersion
@@ -109,7 +111,7 @@ def overview(user: User, workspaces: list[Workspace], *, now: datetime) -> Overv
     rows = _rows(user, workspaces, now)
     return Overview(
         rows=rows,
-        waiting=_waiting(user, rows, rights)[:_SHOWN_WAITING],
+        waiting=_waiting(user, rows, rights, now)[:_SHOWN_WAITING],
         changes=_changes(workspaces, rights),
         steps=_first_steps(rows, workspaces, rights),
         workspaces=workspaces,
@@ -129,10 +131,13 @@ def _version(deployment: Deployment) -> ModelVersion | None:
     return model_of(revision) if revision else None
 
 
-def _waiting(user: User, rows: list[Row], rights: dict[UUID, frozenset[Action]]) -> list[Waiting]:
+def _waiting(
+    user: User, rows: list[Row], rights: dict[UUID, frozenset[Action]], now: datetime
+) -> list[Waiting]:
     found = [
         *_failures(rows),
         *_blocked(_with_right(rights, "scan.override")),
+        *_reviews(user, _with_right(rights, "prediction.evaluate"), now),
         *_drafts(user, _with_right(rights, "model.create")),
     ]
     return sorted(found, key=lambda each: _ORDER[each.kind])
@@ -193,6 +198,25 @@ def _blocked(workspace_ids: list[UUID]) -> Iterator[Waiting]:
             ),
             "Its file would run code when it is loaded; somebody has to answer for it.",
             version.created_at,
+        )
+
+
+def _reviews(user: User, workspace_ids: list[UUID], now: datetime) -> Iterator[Waiting]:
+    """The queues with cases that this person could take, or holds."""
+    found = ReviewQueue.objects.filter(deployment__workspace__in=workspace_ids)
+    queues = list(found.select_related("deployment__workspace").order_by("deployment__name"))
+    for queue, progress in zip(queues, progress_of(queues, user, now=now).values(), strict=True):
+        count = progress.for_me
+        if count < 1 or progress.oldest is None:
+            continue
+        asked = f" People asked for {progress.requested} of them." if progress.requested else ""
+        yield Waiting(
+            "warn" if progress.requested else "none",
+            "Review",
+            f"{count:,} case{'s' * (count != 1)} to review",
+            reverse("review:queue", args=(queue.deployment.workspace.slug, queue.id)),
+            f"In the queue {queue.name} of {queue.deployment.name}.{asked}",
+            progress.oldest,
         )
 
 

@@ -17,6 +17,7 @@ urlpatterns = [
     path(f"{_T}<uuid:identifier>/", trial_views.trial, name="trial"),
     path(f"{_T}<uuid:identifier>/cancel/", trial_views.cancel, name="cancel_trial"),
     path(_P, views.prediction, name="prediction"),
+    path(f"{_P}brief/", views.brief, name="brief"),
     path(f"{_P}explain/", views.explain, name="explain"),
     path(f"{_P}<slug:key>/<slug:chart>.<slug:kind>", views.file, name="file"),
 ]

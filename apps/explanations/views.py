@@ -81,6 +81,16 @@ def _not_now(record: PredictionRecord) -> str:
     return ""
 
 
+@require_GET
+def brief(request, workspace_slug, identifier):
+    """What counted most, for a page that shows the case itself. Plain, it is the whole page."""
+    record = load_prediction(request, workspace_slug, identifier, "prediction.view")
+    if not is_fragment(request):
+        return redirect("explanations:prediction", workspace_slug, identifier)
+    context = {"record": record, "deployment": record.deployment, "panel": _panel(record)}
+    return render(request, "explanations/_brief.html", context)
+
+
 @require_POST
 def explain(request, workspace_slug, identifier):
     """Has the worker ask the explainer; the page shows how far that is."""

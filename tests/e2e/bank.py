@@ -11,6 +11,12 @@ from apps.accounts.models import User, Workspace
 from apps.deployments import services as deployments
 from apps.deployments.models import Deployment, Environment
 from apps.explanations.models import ExplainerTrial
+from apps.feedback.authors import author_of
+from apps.feedback.review.claims import claim_next
+from apps.feedback.review.requests import ask_for_review
+from apps.feedback.review.services import create_queue
+from apps.feedback.review.settings import QueueSettings
+from apps.predictions.models import PredictionRecord
 from apps.registry import services as registry
 from apps.registry.credentials.services import create_credential
 from apps.registry.imports.services import create_repository, start_import
@@ -24,8 +30,8 @@ _CASE = {"instances": [{"age": 44, "city": "Goes"}], "customId": CUSTOM_ID}
 
 def furnish(user: User, files: Path, live: LiveServer) -> tuple[Deployment, str]:
     """A model with a sample and a card, a draft, a deployment that answers and one that was
-    stopped, a prediction, a refused request, and a check of the record. Returns the deployment and
-    its token."""
+    stopped, a prediction, a refused request, a case that `user` judges, and a check of the record.
+    Returns the deployment and its token."""
     workspace = Workspace.objects.get()
     artifact, sample = (files / "model.skops").read_bytes(), (files / "sample.csv").read_bytes()
     model = registry.create_model(workspace=workspace, name="City model", by=user)
@@ -62,6 +68,7 @@ def furnish(user: User, files: Path, live: LiveServer) -> tuple[Deployment, str]
     )
     _predict(live, made[0], token)
     _try_out(version, user)
+    _ask(made[0], user)
     call_command("verify")
     Environment.objects.create(
         digest="0" * 64,
@@ -108,3 +115,18 @@ def _predict(live: LiveServer, deployment: Deployment, token: str) -> None:
         time.sleep(0.3)
     wrong = {"instances": [{"age": "old", "city": "Goes"}]}
     assert live.request("POST", path, wrong, headers)[0] == 400
+
+
+def _ask(deployment: Deployment, user: User) -> None:
+    """A review of the prediction, which `user` asks for and begins."""
+    now = timezone.now()
+    settings = QueueSettings(name="Doubtful", reasons=[{"key": "policy", "text": "Policy"}])
+    queue = create_queue(deployment=deployment, settings=settings, by=user, now=now)
+    ask_for_review(
+        queue=queue,
+        prediction=PredictionRecord.objects.get(),
+        reason="The customer objects",
+        by=author_of(user),
+        now=now,
+    )
+    claim_next(queue=queue, reviewer=user, now=now)

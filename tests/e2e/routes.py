@@ -111,10 +111,16 @@ def _values() -> dict[str, list[Any]]:
     return known | {
         "slug": slugs.get("deployment", []),
         "form": ["csv"],
+        "queue_id": _ids("feedback", "ReviewQueue"),
+        "claim_id": _ids("feedback", "Claim"),
         "object_type": ["deployment", "model", "workspace"],
         "*uuid": identifiers,
         "*text": texts,
     }
+
+
+def _ids(app: str, name: str) -> list[Any]:
+    return list(apps.get_model(app, name)._default_manager.values_list("pk", flat=True)[:3])
 
 
 def _slugs(model: type[Model]) -> list[Any]:

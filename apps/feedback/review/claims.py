@@ -68,6 +68,17 @@ def release(*, claim: Claim, now: datetime) -> Claim:
 
 
 @transaction.atomic
+def release_all(*, queue: ReviewQueue, reviewer: User, now: datetime) -> int:
+    """Gives back all that the reviewer holds in a queue; returns how many."""
+    held = list(Claim.objects.filter(reviewer=reviewer, state=State.HELD, case__queue=queue))
+    for claim in held:
+        case, current = locked(claim)
+        if current.state == State.HELD:
+            _end(case, current, State.RELEASED, now)
+    return len(held)
+
+
+@transaction.atomic
 def skip(*, claim: Claim, spent_ms: int | None = None, now: datetime) -> Claim:
     """Leaves a case to others; it does not come to this reviewer again."""
     return _let_go(claim, State.SKIPPED, now, spent_ms)

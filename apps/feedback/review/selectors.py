@@ -35,6 +35,11 @@ class Progress:
     done_by_me: int = 0
     oldest: datetime | None = None
 
+    @property
+    def for_me(self) -> int:
+        """What the reviewer could judge now: what they hold, and what they could take."""
+        return self.open_to_me + self.mine
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -80,6 +85,12 @@ def last_ended(queue: ReviewQueue, reviewer: User) -> Claim | None:
     return found.select_related("case__queue__deployment").order_by("-ended_at").first()
 
 
+def cases_of(prediction: UUID) -> list[ReviewCase]:
+    """The cases of a prediction in any queue, except known errors that are shown again."""
+    found = ReviewCase.objects.filter(prediction_id=prediction, is_seeded=False)
+    return list(found.select_related("queue").order_by("id"))
+
+
 def shown(claim: Claim) -> Shown:
     """What its reviewer may see of a case."""
     case = claim.case
@@ -89,7 +100,9 @@ def shown(claim: Claim) -> Shown:
     others: list[Claim] = []
     if claim.is_adjudication:
         answered = Claim.objects.filter(case=case, state=Claim.State.ANSWERED)
-        others = list(answered.exclude(id=claim.id).select_related("reviewer", "evaluation"))
+        others = list(
+            answered.exclude(id=claim.id).select_related("reviewer", "evaluation", "case__queue")
+        )
     return Shown(shows_output=True, causes=list(case.causes), others=others)
 
 

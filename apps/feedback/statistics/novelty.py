@@ -102,6 +102,32 @@ def novelty(reference: Reference, columns: Mapping[str, Sequence[Any]]) -> list[
     return found
 
 
+def nearest(
+    case: Mapping[str, Any],
+    columns: Mapping[str, Sequence[Any]],
+    categories: Collection[str],
+    most: int,
+) -> list[tuple[int, float]]:
+    """The rows of `columns` that are most like a case, nearest first: place and distance, which is
+    0 for the same and 1 for one that differs in every feature. The scale is that of the rows."""
+    size = len(next(iter(columns.values()), ()))
+    if not size or most < 1:
+        return []
+    numbers = tuple(name for name in columns if name not in categories)
+    words = tuple(name for name in columns if name in categories)
+    ordered = tuple(_sorted_numbers(columns[name]) for name in numbers)
+    codes = tuple(_codes_of(columns[name]) for name in words)
+    own = {name: [case.get(name)] for name in columns}
+    apart = _distances(
+        _placed(own, numbers, ordered, 1),
+        _coded(own, words, codes, 1),
+        _placed(columns, numbers, ordered, size),
+        _coded(columns, words, codes, size),
+    )[0]
+    first = np.argsort(apart, kind="stable")[:most]
+    return [(int(at), float(min(apart[at], 1.0))) for at in first]
+
+
 def _own_distances(places: Floats, kinds: Codes, nearest: int) -> Floats:
     """For every row the mean distance to the nearest others."""
     size = len(places)

@@ -1,0 +1,164 @@
+"""What the screen of a case shows: the facts, the model's view, and what helps to judge."""
+
+from datetime import datetime
+from typing import Any
+
+from apps.deployments.services import model_of
+from apps.deployments.transformers import input_metadata
+from apps.feedback.models import Claim, ReviewQueue
+from apps.feedback.review.answers import UNDO_WITHIN
+from apps.feedback.review.forms import FirstAnswerForm, JudgementForm
+from apps.feedback.review.selectors import Progress, last_ended, progress_of, shown
+from apps.feedback.review.similar import similar_to
+from apps.feedback.review.subjects import Model
+from apps.feedback.review.texts import keepable
+from apps.predictions.models import PredictionRecord
+from apps.predictions.presentation import facts, probabilities, sentence
+
+VERDICTS = (("agree", "Agree", "a"), ("disagree", "Disagree", "d"), ("unsure", "Unsure", "u"))
+_MOST_SHOWN = 20
+_LONGEST_NAME = 200
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+def context_of(
+    claim: Claim,
+    record: PredictionRecord,
+    *,
+    now: datetime,
+    is_ahead: bool = False,
+    form: JudgementForm | None = None,
+    first: FirstAnswerForm | None = None,
+    problem: str = "",
+) -> dict[str, Any]:
+    """Everything for one case. In blind mode nothing of the model's output is in it before the
+    first answer, nor what would give it away."""
+    queue, model = claim.case.queue, model_for_record(record)
+    seen, kind = shown(claim), kind_of(record, model)
+    context = {
+        "queue": queue,
+        "claim": claim,
+        "deployment": queue.deployment,
+        "facts": _facts(record),
+        "kind": kind,
+        "is_held": claim.state not in (Claim.State.ANSWERED, Claim.State.SKIPPED),
+        "is_erased": record.output is None,
+        "is_ahead": is_ahead,
+        "problem": problem,
+        "shown": seen,
+        **standing(queue, claim, now=now, is_ahead=is_ahead),
+    }
+    if not seen.shows_output:
+        return context | {"choices": choices_of(model, record, kind), "first": first}
+    said, sure = sentence(record, model.metadata)
+    form = form or JudgementForm(kind, initial=_start(claim, record, model, kind))
+    return context | {
+        "record": record,
+        "said": said,
+        "sure": sure,
+        "probabilities": probabilities(record, model.metadata),
+        "others": [(each, _reason(each)) for each in seen.others],
+        "causes": seen.causes,
+        "found_by": [each for each in seen.causes if each["kind"] != "request"],
+        "choices": [each for each in choices_of(model, record, kind) if each != record.outcome],
+        "similar": [] if record.output is None else similar_to(record, model),
+        "form": form,
+        "verdicts": VERDICTS,
+    }
+
+
+def standing(
+    queue: ReviewQueue, claim: Claim, *, now: datetime, is_ahead: bool = False
+) -> dict[str, Any]:
+    """The counter, and whether there is something to undo. A case that is loaded ahead is shown
+    when the one before it is judged."""
+    progress: Progress = progress_of([queue], claim.reviewer, now=now)[queue.id]
+    last = last_ended(queue, claim.reviewer)
+    is_recent = last is not None and last.ended_at is not None and now - last.ended_at < UNDO_WITHIN
+    return {
+        "done": progress.done_by_me + is_ahead,
+        "left": max(0, progress.for_me - 1 - is_ahead),
+        "can_undo": is_recent or is_ahead,
+    }
+
+
+def model_for_record(record: PredictionRecord) -> Model:
+    assert record.revision is not None
+    return Model(model_of(record.revision).metadata)
+
+
+def kind_of(record: PredictionRecord, model: Model) -> str:
+    """How a value of the model is entered: a choice, a number, or text."""
+    output = record.output_value
+    is_one = not isinstance(output, list) or len(output) == 1
+    if model.gives_numbers:
+        return "number" if is_one else "text"
+    return "choice" if choices_of(model, record, "choice") else "text"
+
+
+def choices_of(model: Model, record: PredictionRecord, kind: str) -> list[str]:
+    """The classes, by name, or by number where nobody named them."""
+    if kind != "choice":
+        return []
+    output = record.output_value
+    if model.classes or not model.gives_probabilities or not isinstance(output, list):
+        return model.classes
+    return model.names(len(output))
+
+
+def explanations_in(given: list[str]) -> list[dict[str, str]]:
+    """The explanations that stood on the screen, each sent as its id and its name."""
+    pairs = [each.partition(" ") for each in given[:_MOST_SHOWN]]
+    return [
+        {"id": key[:_LONGEST_NAME], "name": name[:_LONGEST_NAME]}
+        for key, _, name in pairs
+        if key and keepable([key, name])
+    ]
+
+
+def spent_ms(claim: Claim, told: int | None, now: datetime) -> int:
+    """How long a case was looked at: what the page measured, at most as long as it was held; all
+    of that where nothing was measured."""
+    held = max(0, min(_DAY_MS, round((now - claim.at).total_seconds() * 1000)))
+    return held if told is None else max(0, min(told, held))
+
+
+def _facts(record: PredictionRecord) -> list[dict[str, Any]]:
+    """The inputs in words, with what training never saw of them."""
+    assert record.revision is not None
+    metadata = input_metadata(record.revision)
+    known = {each["name"]: each for each in metadata.get("features") or []}
+    values = record.input_value
+    found = []
+    for fact in facts(values, metadata):
+        categories = [str(each) for each in known.get(fact.name, {}).get("categories") or []]
+        value = values.get(fact.name) if isinstance(values, dict) else None
+        is_new = bool(categories) and value is not None and str(value) not in categories
+        found.append({"fact": fact, "is_outside": fact.is_outside, "is_new": is_new})
+    return found
+
+
+def _reason(claim: Claim) -> str:
+    """The reason that another reviewer chose, in the queue's words."""
+    key = claim.draft.get("reason")
+    reasons = claim.case.queue.reasons
+    return next((each["text"] for each in reasons if each["key"] == key), key or "")
+
+
+def _start(claim: Claim, record: PredictionRecord, model: Model, kind: str) -> dict[str, Any]:
+    """What was typed before; else what follows from the first answer."""
+    draft = claim.draft
+    others = [each for each in choices_of(model, record, kind) if each != record.outcome]
+    start = {
+        "verdict": draft.get("verdict"),
+        "desired": draft.get("desiredOutput"),
+        "comment": draft.get("comment"),
+        "reason": draft.get("reason"),
+    }
+    if claim.first_answer and not start["verdict"]:
+        is_same = claim.first_answer.get("outcome") == record.outcome
+        start["verdict"] = "agree" if is_same else "disagree"
+        start["desired"] = None if is_same else claim.first_answer.get("desiredOutput")
+    if not start["desired"] and len(others) == 1:
+        start["desired"] = others[0]
+    return start
