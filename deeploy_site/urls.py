@@ -27,6 +27,8 @@ urlpatterns = [
     path("", include("apps.monitoring.urls")),
     path("", include("apps.explanations.api_urls")),
     path("", include("apps.feedback.api_urls")),
+    path("", include("apps.feedback.datasets.api_urls")),
+    path("", include("apps.feedback.datasets.urls")),
     path("", include("apps.predictions.api_urls")),
     path("", include("apps.predictions.erasure_urls")),
     path("", include("apps.predictions.urls")),
