@@ -25,6 +25,7 @@ urlpatterns = [
     path("", include("apps.dashboard.urls")),
     path("", include("apps.explanations.urls")),
     path("", include("apps.monitoring.urls")),
+    path("", include("apps.monitoring.api_urls")),
     path("", include("apps.explanations.api_urls")),
     path("", include("apps.feedback.api_urls")),
     path("", include("apps.feedback.datasets.api_urls")),

@@ -10,10 +10,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.access import can
 from apps.core.errors import DomainError
+from apps.core.tables import csv_of
 from apps.deployments.explainers import component_of
 from apps.deployments.selectors import takes_a_form
 from apps.explanations import general, services, summaries
-from apps.explanations.exports import csv_of, file_of
+from apps.explanations.exports import file_of
 from apps.explanations.models import Explanation
 from apps.explanations.panel import Panel, Told, panel_of
 from apps.predictions.models import PredictionRecord

@@ -95,7 +95,6 @@ def labelled_rows(
     """The rows in lists of at most `ROWS_AT_ONCE`, as the database had them when this began: the
     server keeps the answer, and no transaction stays open for it."""
     with connection.chunked_cursor() as cursor:
-        cursor.itersize = ROWS_AT_ONCE
         cursor.execute(_QUERY, _parameters(deployment, settings))
         yield _lists(cursor)
 
