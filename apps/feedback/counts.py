@@ -5,7 +5,7 @@ A period is of predictions, by the time in their ids, so that all figures speak 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -132,25 +132,18 @@ _GROUP = (
     "CASE WHEN %(edges)s::float8[] IS NULL THEN p.outcome "
     f"ELSE width_bucket(-({_NUMBER}), %(edges)s::float8[])::text END"
 )
-_JUDGED = f"""
-SELECT date_trunc(%(bucket)s, p.at, 'UTC'), {_GROUP}, s.author, max(s.author_name), s.verdict,
-  s.verdict = 'disagree' AND s.desired_outcome IS NOT NULL AND s.desired_outcome <> p.outcome,
-  count(*)
-FROM ({_SAID}) AS s JOIN predictions_prediction AS p ON p.id = s.prediction_id
-GROUP BY 1, 2, 3, 5, 6
-"""  # noqa: S608  built from constants
-_EVALUATED = f"SELECT count(DISTINCT prediction_id) FROM ({_SAID}) AS s"  # noqa: S608
-_PATTERNS = f"""
-SELECT said, count(*) FROM (
-  SELECT array_agg(ARRAY[s.author, CASE WHEN %(edges)s::float8[] IS NOT NULL THEN s.verdict
-    WHEN s.verdict = 'agree' THEN p.outcome
-    WHEN s.verdict = 'unsure' THEN 'unsure'
-    ELSE coalesce(s.desired_outcome, 'another') END] ORDER BY s.author) AS said
+_SAID_ALIKE = f"""
+SELECT at, place, said, count(*) FROM (
+  SELECT date_trunc(%(bucket)s, p.at, 'UTC') AS at, {_GROUP} AS place,
+    array_agg(ARRAY[s.author, s.author_name, s.verdict,
+      CASE WHEN s.verdict <> 'disagree' OR s.desired_outcome = p.outcome THEN ''
+        WHEN %(edges)s::float8[] IS NOT NULL AND s.desired_outcome IS NOT NULL THEN '*'
+        ELSE coalesce(s.desired_outcome, '') END,
+      CASE WHEN c.id IS NULL THEN '' ELSE 'decides' END] ORDER BY s.author) AS said
   FROM ({_SAID}) AS s JOIN predictions_prediction AS p ON p.id = s.prediction_id
-  WHERE p.outcome IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feedback_claim AS c
-    WHERE c.evaluation_id = s.id AND c.is_adjudication)
-  GROUP BY s.prediction_id
-) AS each GROUP BY 1
+  LEFT JOIN feedback_claim AS c ON c.evaluation_id = s.id AND c.is_adjudication
+  GROUP BY s.prediction_id, p.at, p.outcome
+) AS each GROUP BY 1, 2, 3
 """  # noqa: S608  built from constants
 _CASES = f"""
   SELECT cases.* FROM feedback_reviewcase AS cases
@@ -229,17 +222,13 @@ def counts_of(
         # width_bucket puts a value on an edge above it; negated, it stays below.
         "edges": None if edges is None else [-each for each in reversed(edges)],
     }
-    highest = len(edges) if edges is not None else 0
-    judged = [Judged(*row) for row in _select(_JUDGED, given)]
+    rows = [_Alike(*row) for row in _select(_SAID_ALIKE, given)]
     if edges is not None:
-        judged = [_turned(each, highest) for each in judged]
+        rows = [replace(each, place=_turned(each.place, len(edges))) for each in rows]
     return Counts(
-        judged=judged,
-        evaluated=_select(_EVALUATED, given)[0][0],
-        patterns=[
-            Pattern(tuple((author, label) for author, label in said), count)
-            for said, count in _select(_PATTERNS, given)
-        ],
+        judged=[judged for each in rows for judged in each.judged],
+        evaluated=sum(each.count for each in rows),
+        patterns=[each.pattern(is_number=edges is not None) for each in rows],
         answered=[Answered(*row) for row in _select(_ANSWERED, given)],
         waited=[Waited(done, float(s), count) for done, s, count in _select(_WAITED, given)],
         in_queue=[InQueue(*row) for row in _select(_IN_QUEUE, given)],
@@ -248,10 +237,41 @@ def counts_of(
     )
 
 
-def _turned(each: Judged, highest: int) -> Judged:
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Predictions of which the same was said, as the database gives them: `said` holds author,
+    name, verdict, the other output that was named, and whether it decided between others."""
+
+    at: datetime
+    place: str | None
+    said: list[list[str]]
+    count: int
+
+    @property
+    def judged(self) -> list[Judged]:
+        return [
+            Judged(self.at, self.place, author, name, verdict, bool(desired), self.count)
+            for author, name, verdict, desired, _ in self.said
+        ]
+
+    def pattern(self, *, is_number: bool) -> Pattern:
+        """What was said independently; a class by its name, a number by its verdict."""
+        said = tuple(
+            (author, verdict if is_number else self._label(verdict, desired))
+            for author, _, verdict, desired, decides in self.said
+            if not decides
+        )
+        return Pattern(said, self.count)
+
+    def _label(self, verdict: str, desired: str) -> str:
+        if verdict == "agree":
+            return self.place or ""
+        return verdict if verdict == "unsure" else desired or "another"
+
+
+def _turned(place: str | None, highest: int) -> str | None:
     """Places of negated edges count from the top."""
-    group = None if each.group is None else str(highest - int(each.group))
-    return Judged(each.at, group, each.author, each.name, each.verdict, each.overrode, each.count)
+    return None if place is None else str(highest - int(place))
 
 
 def _select(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -67,13 +67,28 @@ def measure(count: int, repeat: int) -> None:
 
 
 def _time(name: str, repeat: int, act: Callable[[], object]) -> None:
-    taken = []
+    taken, before = [], _processor()
     for _ in range(repeat):
         started = time.monotonic()
         act()
         taken.append(time.monotonic() - started)
-    middle = statistics.median(taken[1:])
-    _say(f"{name:8} first {1000 * taken[0]:6.0f} ms, median {1000 * middle:6.0f} ms")
+    middle, used = statistics.median(taken[1:]), (_processor() - before) / repeat
+    _say(
+        f"{name:8} first {1000 * taken[0]:6.0f} ms, median {1000 * middle:6.0f} ms, "
+        f"of processor {1000 * used:6.0f} ms"
+    )
+
+
+def _processor() -> float:
+    """Seconds of processor time that this process and its database connection have used."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = cursor.fetchone()[0]
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK") + time.process_time()
 
 
 def _say(text: str) -> None:

@@ -27,6 +27,7 @@ State = DataSetExport.State
 _TASK = "apps.feedback.datasets.tasks.write"
 LOCK = "deeploy data sets"
 _LONGEST = 200
+_SECONDS = 2 * 60 * 60
 _SILENT = timedelta(minutes=15)
 ERASED = "A prediction in it was erased after it was made. Make a new version."
 OPTED_OUT = "A case in it was opted out after it was made. Make a new version."
@@ -60,7 +61,7 @@ def ask_for_dataset(
         by=asdict(by),
         state_at=now,
     )
-    transaction.on_commit(lambda: async_task(_TASK, str(dataset.id)))
+    transaction.on_commit(lambda: async_task(_TASK, str(dataset.id), timeout=_SECONDS))
     return dataset
 
 

@@ -243,15 +243,13 @@ def _points(judged: list[Judged], streams: dict[datetime, StreamShare]) -> list[
 
 def _turnaround(counts: Counts) -> Turnaround:
     done, waiting = (
-        [e for e in counts.waited if e.is_done is is_done] for is_done in (True, False)
+        np.repeat([each.seconds for each in rows], [each.count for each in rows])
+        for rows in (
+            [each for each in counts.waited if each.is_done],
+            [each for each in counts.waited if not each.is_done],
+        )
     )
-    return turnaround(
-        *(
-            np.repeat([each.seconds for each in rows], [each.count for each in rows])
-            for rows in (done, waiting)
-        ),
-        shares=(0.5, 0.9),
-    )
+    return turnaround(done, waiting, shares=(0.5, 0.9))
 
 
 def _ordered(counts: Counts) -> list[Known]:
