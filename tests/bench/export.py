@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 FEATURES = 20
+_ROWS_A_STATEMENT = 100_000
 _PREDICTIONS = """
 INSERT INTO predictions_prediction (id, deployment_id, revision_id, at, salt, digest, writer, seal,
   request_id, position, input, output, outcome, score, custom_id)
@@ -33,7 +34,7 @@ SELECT id, %(deployment)s, %(revision)s, at, '\\x00', '\\x00', %(deployment)s, 1
 FROM (SELECT n, at, (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
     || '7' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid AS id
   FROM (SELECT n, now() - interval '20 days' + n * interval '1 second' AS at
-    FROM generate_series(1, %(count)s) AS n) AS times) AS rows
+    FROM generate_series(%(first)s, %(last)s) AS n) AS times) AS rows
 """
 _ACTUALS = """
 INSERT INTO feedback_actual (id, created_at, prediction_id, deployment_id, at, is_current,
@@ -69,11 +70,13 @@ def fill(count: int) -> str:
         "deployment": deployment.id,
         "revision": deployment.revisions.get().id,
         "queue": queue,
-        "count": count,
         "features": FEATURES,
     }
     with connection.cursor() as cursor:
-        for statement in (_PREDICTIONS, _ACTUALS, _EVALUATIONS, _CASES):
+        for first in range(1, count + 1, _ROWS_A_STATEMENT):
+            last = min(first + _ROWS_A_STATEMENT - 1, count)
+            cursor.execute(_PREDICTIONS, given | {"first": first, "last": last})
+        for statement in (_ACTUALS, _EVALUATIONS, _CASES):
             cursor.execute(statement, given)
         cursor.execute("ANALYZE")
     return str(deployment.id)
@@ -183,6 +186,9 @@ def measure(size: int) -> None:
                 f"(before {found['before_mb']:.0f})  {found['queries']} queries and "
                 f"{found['updates']} notes of progress  sha256 {found['sha256'][:12]}"
             )
+    except BaseException:
+        _say((folder / "log" / "postgres.log").read_text()[-2000:])
+        raise
     finally:
         embedded_postgres.stop(folder)
         shutil.rmtree(folder, ignore_errors=True)
