@@ -34,6 +34,8 @@ Action = Literal[
     "prediction.evaluate",
     "prediction.erase",
     "review.manage",
+    "reviewer.view",
+    "dataset.make",
     "event.view",
     "organisation.view",
     "organisation.manage",
@@ -61,8 +63,14 @@ _OPERATOR: frozenset[Action] = _REVIEWER | {
     "deployment.delete",
     "token.manage",
     "review.manage",
+    "dataset.make",
 }
-_OWNER: frozenset[Action] = _OPERATOR | {"workspace.manage", "member.manage", "prediction.erase"}
+_OWNER: frozenset[Action] = _OPERATOR | {
+    "workspace.manage",
+    "member.manage",
+    "prediction.erase",
+    "reviewer.view",
+}
 _AUDITOR: frozenset[Action] = frozenset({"workspace.view", "prediction.view", "event.view"})
 _ORGANISATION_READER: frozenset[Action] = frozenset({"organisation.view", "organisation.view_log"})
 

@@ -10,6 +10,7 @@ _SCHEDULES: tuple[tuple[str, str, str, int | None], ...] = (
     ("Old minutes", "apps.monitoring.tasks.drop_old_minutes", Schedule.DAILY, None),
     ("Global explanations", "apps.explanations.tasks.summarise_missing", Schedule.MINUTES, 1),
     ("Unused files of the registry", "apps.registry.tasks.tidy", Schedule.DAILY, None),
+    ("Data sets", "apps.feedback.datasets.tasks.tidy", Schedule.MINUTES, 15),
     ("Imports left behind", "apps.registry.tasks.recover_imports", Schedule.MINUTES, 10),
     ("Unused environments", "apps.deployments.tasks.collect_environments", Schedule.DAILY, None),
 )

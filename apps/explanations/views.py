@@ -10,10 +10,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.access import can
 from apps.core.errors import DomainError
+from apps.core.tables import csv_of
 from apps.deployments.explainers import component_of
 from apps.deployments.selectors import takes_a_form
 from apps.explanations import comparison, general, services, summaries
-from apps.explanations.exports import csv_of, file_of
+from apps.explanations.exports import file_of
 from apps.explanations.models import Explanation, ExplanationJob
 from apps.explanations.panel import Panel
 from apps.explanations.shown import panel_now
@@ -87,7 +88,7 @@ def brief(request, workspace_slug, identifier):
     record = load_prediction(request, workspace_slug, identifier, "prediction.view")
     if not is_fragment(request):
         return redirect("explanations:prediction", workspace_slug, identifier)
-    context = {"record": record, "deployment": record.deployment, "panel": _panel(record)}
+    context = {"record": record, "deployment": record.deployment, "panel": panel_now(record)}
     return render(request, "explanations/_brief.html", context)
 
 

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from apps.core.models import Record
 from apps.deployments.models import Deployment
+from apps.feedback.datasets.models import DataSetExport, OptOut
 from apps.feedback.review.models import (
     Claim,
     ReviewCase,
@@ -21,8 +22,10 @@ from apps.feedback.review.models import (
 __all__ = [
     "Actual",
     "Claim",
+    "DataSetExport",
     "Entry",
     "Evaluation",
+    "OptOut",
     "ReviewCase",
     "ReviewHour",
     "ReviewProgress",

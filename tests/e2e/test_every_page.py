@@ -41,6 +41,7 @@ def test_every_page_is_accessible_and_fits(
     # A second factor is not set up here, nobody was invited by mail, and artifacts are no pages.
     # Charts leave as files, of predictions that were explained.
     others = ("mfa_", "account_", "internal_", "explanations:file", "explanations:general_file")
+    others += ("monitoring:feedback_file",)
     assert [name for name in walked.unreached if not name.startswith(others)] == []
     own = {name: path for name, path in walked.found.items() if name not in FOREIGN}
     assert len(own) > 15

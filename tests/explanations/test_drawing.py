@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from apps.core.tables import csv_of
 from apps.explanations import drawing
-from apps.explanations.exports import csv_of
 from apps.explanations.pictures import THEMES, png
 from apps.explanations.words import Words
 from tests.explanations.told import METADATA, told

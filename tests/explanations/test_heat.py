@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apps.core.tables import csv_of
 from apps.deployments.wire import as_object
 from apps.explanations import drawing
-from apps.explanations.exports import csv_of
 from apps.explanations.pictures import THEMES, png
 
 DIGIT = np.zeros((8, 8))

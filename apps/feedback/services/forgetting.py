@@ -7,12 +7,15 @@ from uuid import UUID
 from django.db.models.functions import Coalesce
 
 from apps.feedback.commitment import PAYLOAD
+from apps.feedback.datasets import services as datasets
 from apps.feedback.models import Claim, ReviewCase
 
 
 def forget(*, predictions: Sequence[UUID], now: datetime) -> None:
     """Takes what was said of predictions that are erased, in the same transaction; the digests
-    stay under their events. Their cases leave the queues."""
+    stay under their events. Their cases leave the queues, and data sets that hold them are
+    removed."""
+    datasets.forget(predictions=predictions, now=now)
     for model, names in PAYLOAD.items():
         model._default_manager.filter(prediction_id__in=predictions, erased_at=None).update(
             **dict.fromkeys(names), salt=None, erased_at=now

@@ -1,0 +1,1 @@
+"""Labelled predictions as data sets for retraining: files with a version and a checksum."""

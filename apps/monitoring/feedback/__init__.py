@@ -1,0 +1,1 @@
+"""What people and time say of a deployment's predictions, in figures."""
