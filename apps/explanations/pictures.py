@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from apps.explanations.comparison import PairedRanking
 from apps.explanations.drawing import (
     Bar,
     Curve,
     HeatMap,
     Lines,
+    PairedRanking,
     Ranking,
     Swarm,
     Waterfall,

@@ -24,6 +24,7 @@ from apps.explanations.drawing.lines import (
     curves,
 )
 from apps.explanations.drawing.marks import HIGH, WIDE, Bar, Lines, Scale, strip
+from apps.explanations.drawing.paired import PairedRanking, paired
 
 __all__ = [
     "HIGH",
@@ -32,6 +33,7 @@ __all__ = [
     "Curve",
     "HeatMap",
     "Lines",
+    "PairedRanking",
     "Ranking",
     "Scale",
     "Swarm",
@@ -47,6 +49,7 @@ __all__ = [
     "heat_map",
     "heat_picture",
     "input_picture",
+    "paired",
     "ranking",
     "ranking_row",
     "strip",
