@@ -26,7 +26,7 @@ from apps.feedback.review.subjects import FIELDS
 from apps.predictions.models import PredictionRecord
 
 _MOST_CHUNKS = 100
-_CHUNK_RECORDS = 20_000
+_CHUNK_RECORDS = 5_000
 _CHUNK_SEALS = 2_000
 _BLOCK_ROWS = 2_000
 
