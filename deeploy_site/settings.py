@@ -285,6 +285,8 @@ SPOOL_MAX_BYTES = number("SPOOL_MAX_BYTES", 256 * 1024**2)
 ERASURE_FOLLOWERS = ["apps.explanations.services.forget", "apps.feedback.services.forget"]
 # What stands beside the predictions of the log, and how they can be filtered by it
 LOG_COMPANION = "apps.feedback.companion.COMPANION"
+# What the page of a prediction shows of its explanations, kept with an evaluation given there
+SHOWN_EXPLANATIONS = "apps.explanations.shown.shown_explanations"
 # Actuals that one call may bring
 ACTUALS_MAX_ROWS = number("ACTUALS_MAX_ROWS", 10_000)
 DEFAULT_BACKEND = text("DEFAULT_BACKEND", "process")

@@ -24,6 +24,7 @@ urlpatterns = [
     path("", include("apps.deployments.api_urls")),
     path("", include("apps.dashboard.urls")),
     path("", include("apps.explanations.urls")),
+    path("", include("apps.feedback.urls")),
     path("", include("apps.feedback.review.urls")),
     path("", include("apps.monitoring.urls")),
     path("", include("apps.explanations.api_urls")),

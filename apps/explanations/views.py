@@ -14,8 +14,8 @@ from apps.deployments.explainers import component_of
 from apps.deployments.selectors import takes_a_form
 from apps.explanations import general, services, summaries
 from apps.explanations.exports import csv_of, file_of
-from apps.explanations.models import Explanation
-from apps.explanations.panel import Panel, Told, panel_of
+from apps.explanations.panel import Panel, Told
+from apps.explanations.shown import panel_now
 from apps.predictions.models import PredictionRecord
 from apps.predictions.views.loading import head, is_fragment, load_deployment, load_prediction
 
@@ -35,7 +35,7 @@ def _render(
     context = {
         "record": record,
         "deployment": deployment,
-        "panel": _panel(record),
+        "panel": panel_now(record),
         "has_explainer": component_of(record.revision) is not None,
         "may_explain": can(request.user, "deployment.try", deployment.workspace),
         "not_now": _not_now(record),
@@ -49,11 +49,6 @@ def _render(
     response = render(request, f"explanations/{template}.html", context, status=status)
     response["Vary"] = "HX-Request"
     return response
-
-
-def _panel(record: PredictionRecord) -> Panel:
-    later = Explanation.objects.filter(prediction_id=record.id, erased_at=None)
-    return panel_of(record, list(later.select_related("revision").order_by("id")))
 
 
 def _not_now(record: PredictionRecord) -> str:
@@ -73,7 +68,7 @@ def brief(request, workspace_slug, identifier):
     record = load_prediction(request, workspace_slug, identifier, "prediction.view")
     if not is_fragment(request):
         return redirect("explanations:prediction", workspace_slug, identifier)
-    context = {"record": record, "deployment": record.deployment, "panel": _panel(record)}
+    context = {"record": record, "deployment": record.deployment, "panel": panel_now(record)}
     return render(request, "explanations/_brief.html", context)
 
 
@@ -98,7 +93,7 @@ def explain(request, workspace_slug, identifier):
 def file(request, workspace_slug, identifier, key, chart, kind):
     """A chart of an explanation as PNG, or its table as CSV."""
     record = load_prediction(request, workspace_slug, identifier, "prediction.view")
-    told = _told(_panel(record), key)
+    told = _told(panel_now(record), key)
     name = f"{record.id}-{told.name}-{chart}"
     if chart == "changes" and kind == "csv" and told.has("counterfactuals"):
         return _changes(told, name)

@@ -99,7 +99,8 @@ def _actual_cell(found: Feedback, record: PredictionRecord) -> Cell:
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     if record.score is None:
         return Cell(shown)
-    return Cell(shown, "good" if text == record.outcome else "bad")
+    same = text == record.outcome
+    return Cell(f"{shown} · {'right' if same else 'wrong'}", "good" if same else "bad")
 
 
 COMPANION = Companion(

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from apps.deployments.models import Deployment
+from apps.predictions.companion import companion
 from apps.predictions.services import LONGEST_REASON
 
 CONFIRMATION = "erase"
@@ -52,6 +53,10 @@ class FilterForm(forms.Form):
             del self.fields["min_score"], self.fields["max_score"]
         numbers = deployment.revisions.order_by("-number").values_list("number", flat=True)
         self._choose("revision", [(str(n), f"r{n}") for n in numbers], "Any")
+        for choice in companion().choices:
+            self.fields[choice.name] = forms.ChoiceField(label=choice.label, required=False)
+            self._choose(choice.name, list(choice.values), "Any")
+        self.order_fields([name for name in self.fields if name != "show"])
 
     def _choose(self, name: str, choices: list[tuple[str, str]], every: str) -> None:
         field = self.fields[name]

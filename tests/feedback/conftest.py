@@ -52,7 +52,7 @@ class Caller:
             content_type="application/json",
             headers=self.headers,
         )
-        return answer.status_code, answer.json()
+        return answer.status_code, answer.json() if answer.content else None
 
     def evaluate(self, record: PredictionRecord, **body: Any) -> tuple[int, Any]:
         return self.call("POST", f"predictionLogs/{record.id}/evaluatePrediction", body)

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 
 from apps.accounts.models import User
@@ -21,7 +21,6 @@ from apps.feedback.services.evaluations import LONGEST_COMMENT
 from apps.predictions.models import PredictionRecord
 
 State = Claim.State
-MOST_HELD = 2
 _AT_ONCE = 100
 _DRAFT = ("verdict", "desiredOutput", "comment", "reason")
 _LONGEST_DRAFT = LONGEST_COMMENT + 20_000
@@ -37,6 +36,7 @@ class Gone(DomainError):
 def claim_next(*, queue: ReviewQueue, reviewer: User, now: datetime) -> Claim | None:
     """The case that the reviewer holds already, else the first that waits for them; None where
     none does. Never one that they judged, skipped, or evaluated elsewhere."""
+    _alone(queue, reviewer)
     return _held(queue, reviewer, now) or _taken(queue, reviewer, now)
 
 
@@ -45,6 +45,7 @@ def next_after(*, claim: Claim, now: datetime) -> Claim | None:
     """Another case for the same reviewer, so that it can be loaded while this one is judged; the
     one that they hold beside it, where they do."""
     queue, reviewer = claim.case.queue, claim.reviewer
+    _alone(queue, reviewer)
     return _held(queue, reviewer, now, but=claim.id) or _taken(queue, reviewer, now)
 
 
@@ -122,6 +123,13 @@ def _take_up(case: ReviewCase, claim: Claim) -> None:
         raise Conflict(text + "What you typed is kept with it; go on with the next case.")
     case.taken += 1
     case.save(update_fields=["taken"])
+
+
+def _alone(queue: ReviewQueue, reviewer: User) -> None:
+    """Lets two browsers of one person come one after the other, until the transaction ends."""
+    with connection.cursor() as cursor:
+        key = f"deeploy review {queue.id} {reviewer.id}"
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
 
 
 def _held(

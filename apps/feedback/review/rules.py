@@ -221,15 +221,22 @@ def _outside(model: Model, name: str, value: Any) -> str | None:
     """In words, where a value is none that training saw; a missing one says nothing."""
     if value is None:
         return None
-    categories = model.features.get(name, {}).get("categories")
-    if categories:
-        is_new = str(value) not in {str(each) for each in categories}
+    feature = model.features[name]
+    if feature.get("categories"):
+        is_new = str(value) not in {str(each) for each in feature["categories"]}
         return f"{model.words(name, value)}, which training never saw" if is_new else None
-    [fact] = facts({name: value}, model.metadata)
-    if not fact.is_outside:
+    number, low, high = map(
+        as_number, (value, feature.get("observedMin"), feature.get("observedMax"))
+    )
+    if number is None or not (_below(number, low) or _below(high, number)):
         return None
-    text = model.words(name, value)
-    return f"{text}, outside {fact.range}" if fact.range else f"{text}, outside what training saw"
+    [fact] = facts({name: value}, model.metadata)
+    beyond = fact.range or "what training saw"
+    return f"{model.words(name, value)}, outside {beyond}"
+
+
+def _below(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and one < other
 
 
 def _within(value: float | None, rule: Rule) -> str:

@@ -52,8 +52,9 @@ class Shown:
 
 
 def queues_of(workspace: Workspace) -> QuerySet[ReviewQueue]:
-    """The queues of a workspace's deployments, by deployment and name."""
+    """The queues of a workspace's living deployments, by deployment and name."""
     found = ReviewQueue.objects.filter(deployment__workspace=workspace)
+    found = found.exclude(deployment__desired=Deployment.Desired.DELETED)
     return found.select_related("deployment__workspace").order_by("deployment__name", "name")
 
 

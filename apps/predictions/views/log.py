@@ -9,9 +9,11 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from apps.core.query import Filter
 from apps.deployments.import_views import waiting
 from apps.deployments.models import Deployment
 from apps.predictions import exporting, services
+from apps.predictions.companion import companion
 from apps.predictions.forms import FilterForm
 from apps.predictions.models import PredictionRecord
 from apps.predictions.presentation import facts
@@ -39,7 +41,8 @@ def prediction_list(request, workspace_slug, slug):
         "page": shown,
         "refused": refused,
         "main": [feature.get("label") or feature["name"] for feature in main],
-        "rows": shown.rows if refused else [_row(r, metadata) for r in shown.rows],
+        "rows": shown.rows if refused else _rows(shown.rows, metadata),
+        "columns": companion().columns,
         "filtered": any(value not in ("", None) for value in wanted.values()),
         "case": wanted.get("custom_id", ""),
         "live": request.GET.get("live") == "1" and not (before or after),
@@ -86,7 +89,7 @@ def found_by(deployment: Deployment, wanted: dict[str, Any]) -> QuerySet[Any]:
     if show := wanted.get("show"):
         return refused_requests_of(deployment, kind=show, **times)
     revision = wanted.get("revision")
-    return predictions_of(
+    found = predictions_of(
         deployment,
         outcome=wanted.get("outcome", ""),
         custom_id=wanted.get("custom_id", ""),
@@ -94,7 +97,11 @@ def found_by(deployment: Deployment, wanted: dict[str, Any]) -> QuerySet[Any]:
         min_percent=wanted.get("min_score"),
         max_percent=wanted.get("max_score"),
         **times,
-    ).select_related("request", "revision")
+    )
+    for name, condition in companion().filters.items():
+        if value := wanted.get(name):
+            found = found.filter(condition(Filter(name, "eq", (value,))))
+    return found.select_related("request", "revision")
 
 
 def _main(metadata: dict[str, Any]) -> list[dict[str, Any]]:
@@ -103,9 +110,16 @@ def _main(metadata: dict[str, Any]) -> list[dict[str, Any]]:
     return features[:_MAIN_FEATURES]
 
 
-def _row(record: PredictionRecord, metadata: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "record": record,
-        "facts": facts(record.input_value, metadata)[: len(_main(metadata))],
-        "score": float(record.score) if record.score else None,
-    }
+def _rows(records: list[PredictionRecord], metadata: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each prediction with its main facts and with what stands beside it."""
+    found, main = companion(), len(_main(metadata))
+    cells = found.cells(records)
+    return [
+        {
+            "record": record,
+            "facts": facts(record.input_value, metadata)[:main],
+            "score": float(record.score) if record.score else None,
+            "cells": zip(found.columns, cells[record.id], strict=True),
+        }
+        for record in records
+    ]
