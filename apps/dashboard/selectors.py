@@ -202,8 +202,9 @@ def _blocked(workspace_ids: list[UUID]) -> Iterator[Waiting]:
 
 
 def _reviews(user: User, workspace_ids: list[UUID], now: datetime) -> Iterator[Waiting]:
-    """The queues with cases that this person could take, or holds."""
+    """The queues of living deployments with cases that this person could take, or holds."""
     found = ReviewQueue.objects.filter(deployment__workspace__in=workspace_ids)
+    found = found.exclude(deployment__desired=Deployment.Desired.DELETED)
     queues = list(found.select_related("deployment__workspace").order_by("deployment__name"))
     for queue, progress in zip(queues, progress_of(queues, user, now=now).values(), strict=True):
         count = progress.for_me

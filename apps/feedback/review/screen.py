@@ -3,6 +3,9 @@
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+from django.utils.module_loading import import_string
+
 from apps.deployments.services import model_of
 from apps.deployments.transformers import input_metadata
 from apps.feedback.models import Claim, ReviewQueue
@@ -11,13 +14,10 @@ from apps.feedback.review.forms import FirstAnswerForm, JudgementForm
 from apps.feedback.review.selectors import Progress, last_ended, progress_of, shown
 from apps.feedback.review.similar import similar_to
 from apps.feedback.review.subjects import Model
-from apps.feedback.review.texts import keepable
 from apps.predictions.models import PredictionRecord
 from apps.predictions.presentation import facts, probabilities, sentence
 
 VERDICTS = (("agree", "Agree", "a"), ("disagree", "Disagree", "d"), ("unsure", "Unsure", "u"))
-_MOST_SHOWN = 20
-_LONGEST_NAME = 200
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -106,14 +106,10 @@ def choices_of(model: Model, record: PredictionRecord, kind: str) -> list[str]:
     return model.names(len(output))
 
 
-def explanations_in(given: list[str]) -> list[dict[str, str]]:
-    """The explanations that stood on the screen, each sent as its id and its name."""
-    pairs = [each.partition(" ") for each in given[:_MOST_SHOWN]]
-    return [
-        {"id": key[:_LONGEST_NAME], "name": name[:_LONGEST_NAME]}
-        for key, _, name in pairs
-        if key and keepable([key, name])
-    ]
+def explanations_shown(record: PredictionRecord, keys: list[str]) -> list[dict[str, str]]:
+    """Those of the prediction's explanations that stood on the screen, by their ids."""
+    found: list[dict[str, str]] = import_string(settings.SHOWN_EXPLANATIONS)(record)
+    return [each for each in found if each["id"] in keys]
 
 
 def spent_ms(claim: Claim, told: int | None, now: datetime) -> int:

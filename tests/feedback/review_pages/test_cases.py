@@ -1,5 +1,6 @@
 """Judging cases on their pages, with the script's parts and without any script."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -68,15 +69,17 @@ def test_an_answer_is_kept_and_leads_to_the_next_case(
     queue: ReviewQueue, client: Client, reviewer: User
 ) -> None:
     enter(queue, 2)
+    told = json.dumps([{"name": "shap", "method": "shap.tree"}])
+    PredictionRecord.objects.update(explanations=told)
     first = claim_of(queue, reviewer)
     said = {"desired": "good", "comment": "Paid since", "reason": "policy", "spent": "1"}
-    shown = {"shown": ["recorded-0 shap", "x"]}
+    shown = {"shown": ["recorded-0", "made-up"]}
     answer = answered(client, first, verdict="disagree", **said, **shown)
     kept = Evaluation.objects.get()
     assert (kept.verdict, kept.desired_outcome) == ("disagree", "good")
     assert (kept.comment, kept.reason, kept.spent_ms) == ("Paid since", "policy", 1)
     assert kept.seen_value["mode"] == "assisted"
-    seen = [{"id": "recorded-0", "name": "shap"}, {"id": "x", "name": ""}]
+    seen = [{"name": "shap", "id": "recorded-0"}]
     assert kept.seen_value["explanations"] == seen
     second = Claim.objects.get(state="held")
     assert (answer.status_code, answer["Location"]) == (302, page_of(second))

@@ -261,6 +261,8 @@ def test_home_says_how_many_cases_wait_for_me(
     assert "2 cases to review" in shown
     assert "In the queue Bad ones of Credit risk." in shown
     assert "to review" not in text_of(client_for(auditor).get(home))
+    Deployment.objects.update(desired=Deployment.Desired.DELETED)
+    assert "to review" not in text_of(client_for(reviewer).get(home))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from apps.feedback.review import answers, claims
 from apps.feedback.review.forms import FirstAnswerForm, JudgementForm
 from apps.feedback.review.screen import (
     context_of,
-    explanations_in,
+    explanations_shown,
     kind_of,
     model_for_record,
     spent_ms,
@@ -194,12 +194,13 @@ def _kind(claim: Claim) -> str:
 def _judgement(request: HttpRequest, form: JudgementForm, claim: Claim) -> Judgement:
     said = form.cleaned_data
     is_otherwise = said["verdict"] == "disagree"
+    keys = request.POST.getlist("shown")
     return Judgement(
         verdict=said["verdict"],
         desired_output=form.value() if is_otherwise else None,
         comment=said["comment"],
         reason=said["reason"],
-        seen={"explanations": explanations_in(request.POST.getlist("shown"))},
+        seen={"explanations": explanations_shown(_record(claim), keys)},
         spent_ms=spent_ms(claim, said["spent"], timezone.now()),
     )
 

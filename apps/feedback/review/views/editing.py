@@ -19,11 +19,11 @@ from apps.feedback.models import ReviewQueue
 from apps.feedback.review import services
 from apps.feedback.review.queue_forms import (
     QueueForm,
-    RowForm,
     initial_of,
     settings_from,
     show_faults,
 )
+from apps.feedback.review.row_forms import RowForm
 from apps.feedback.review.settings import QueueSettings
 from apps.feedback.review.subjects import Model
 from apps.feedback.review.views.loading import load_queue
