@@ -18,6 +18,8 @@ def imported(path: str, name: str, packages: str) -> ModuleType:
         if zipfile.is_zipfile(path):
             _check_zip(path, name)
             sys.path.insert(0, path)
+            # A package of the same name may have been imported already.
+            sys.modules.pop(name, None)
             return importlib.import_module(name)
         loader = importlib.machinery.SourceFileLoader(name, path)
         described = importlib.util.spec_from_loader(name, loader)
