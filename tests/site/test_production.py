@@ -13,6 +13,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -201,7 +202,18 @@ class Installation:
     def stop(self) -> list[int]:
         for process in self.running:
             process.send_signal(signal.SIGTERM)
-        return [process.wait(45) for process in self.running]
+        return [ended(process) for process in self.running]
+
+
+def ended(process: subprocess.Popen[Any]) -> int:
+    """Its exit code; a worker that was told to end while it started may wait for ever."""
+    try:
+        return process.wait(45)
+    except subprocess.TimeoutExpired:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+        process.kill()
+        return process.wait()
 
 
 @pytest.fixture(scope="module")

@@ -171,7 +171,7 @@ def test_a_process_that_is_killed_is_started_again(product: Product, name: str) 
 
 def test_a_model_server_that_is_killed_is_started_again(product: Product) -> None:
     servers = [p for p in product.processes() if "apps.serving" in p.cmdline()]
-    assert len(servers) == 4  # a model and an explainer of each demo deployment
+    assert len(servers) == 6  # a model and an explainer of each demo deployment
     for server in servers:
         server.kill()
     wait_for(lambda: predicts(product), 20, "predictions")
@@ -240,7 +240,7 @@ def test_after_a_loss_of_power_the_next_start_works(product: Product) -> None:
     assert list(embedded_postgres.socket_directory(product.var_dir).glob(".s.PGSQL.*"))
     assert (product.var_dir / "postgres" / "postmaster.pid").exists()
     product.start()
-    assert predicts(product)
+    wait_for(lambda: predicts(product), 30, "predictions")
     assert product.stop() == 0
     assert product.processes() == []
 

@@ -16,6 +16,7 @@ from apps.deployments import explainers, model_client
 from apps.deployments.backends.base import ReplicaSpec
 from apps.deployments.backends.process import ProcessBackend
 from apps.deployments.environments import lists
+from apps.deployments.models import Component, Replica
 from apps.registry import archives, storage
 from apps.registry.models import ModelVersion
 from apps.serving.spec import Explaining, ServerSpec
@@ -122,7 +123,8 @@ def test_an_explainer_runs_in_the_environment_of(
     served.spec.metadata.update(NAMED.get(case, {}))
     asked = served.fitted.instances[:ROWS]
     with running(spec_of(served, methods)) as address:
-        first, second = (explainers.explained(address, asked) for _ in range(2))
+        replica = Replica(address=address, component=Component(config={}))
+        first, second = (explainers.explained(replica, asked) for _ in range(2))
     for row, expected in zip(first, served.fitted.expected, strict=False):
         assert [answer["method"] for answer in row] == list(methods)
         for answer in row:
