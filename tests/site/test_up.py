@@ -166,7 +166,7 @@ def test_a_process_that_is_killed_is_started_again(product: Product, name: str) 
     killed.kill()
     wait_for(lambda: f"{name} ended (killed by SIGKILL)" in product.said, 10, f"{name} is missed")
     wait_for(lambda: product.recorded(name) not in (None, killed), 20, f"{name} is back")
-    wait_for(lambda: predicts(product), 30, "predictions")
+    wait_for(lambda: predicts(product), 60, "predictions")
 
 
 def test_a_model_server_that_is_killed_is_started_again(product: Product) -> None:
@@ -174,7 +174,7 @@ def test_a_model_server_that_is_killed_is_started_again(product: Product) -> Non
     assert len(servers) == 6  # a model and an explainer of each demo deployment
     for server in servers:
         server.kill()
-    wait_for(lambda: predicts(product), 20, "predictions")
+    wait_for(lambda: predicts(product), 60, "predictions")
 
 
 def test_a_killed_database_comes_back_and_so_does_the_service(product: Product) -> None:
@@ -240,7 +240,7 @@ def test_after_a_loss_of_power_the_next_start_works(product: Product) -> None:
     assert list(embedded_postgres.socket_directory(product.var_dir).glob(".s.PGSQL.*"))
     assert (product.var_dir / "postgres" / "postmaster.pid").exists()
     product.start()
-    wait_for(lambda: predicts(product), 30, "predictions")
+    wait_for(lambda: predicts(product), 60, "predictions")
     assert product.stop() == 0
     assert product.processes() == []
 
