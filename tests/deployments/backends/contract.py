@@ -65,16 +65,15 @@ def is_ready(backend: Backend, handle: Handle) -> bool:
 
 
 def end_of(backend: Backend, handle: Handle) -> Observation:
-    """The first look at a replica that ended: a process's exit code is given once."""
-    seen = backend.observe(handle)
+    """The look at a replica that sees that it has ended."""
+    seen: list[Observation] = []
 
     def ended() -> bool:
-        nonlocal seen
-        seen = backend.observe(handle)
-        return seen.state == "exited"
+        seen.append(backend.observe(handle))
+        return seen[-1].state == "exited"
 
     wait_for(backend, handle, ended)
-    return seen
+    return seen[-1]
 
 
 class BackendContract:
