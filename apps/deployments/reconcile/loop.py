@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from apps.deployments.backends import backend_named
 from apps.deployments.backends.base import Backend
@@ -28,20 +29,29 @@ class Reconciler:
         self.rollout = Rollout(self.replicas)
         self.elsewhere = Elsewhere(self.rollout)
         self.looked_at_builds: datetime | None = None
+        self.on_their_way: set[UUID] = set()
 
     def tick(self, now: datetime) -> bool:
-        """One round; True where something is on its way and a look soon is worth it."""
+        """One round over all; True where something is on its way and a look soon is worth it."""
         running = Replica.objects.filter(state__in=LIVING).values("component__revision__deployment")
         elsewhere = ~Q(kind=Deployment.Kind.MANAGED) & Q(active_revision__isnull=False)
         wanted = ~Q(desired=Deployment.Desired.DELETED) | Q(pk__in=running) | elsewhere
-        busy = False
         self._recover_builds(now)
-        for deployment in Deployment.objects.filter(wanted).select_related("active_revision"):
+        return self._round(Deployment.objects.filter(wanted), now)
+
+    def follow(self, now: datetime) -> bool:
+        """A round over those alone that were on their way in the last one."""
+        return self._round(Deployment.objects.filter(pk__in=self.on_their_way), now)
+
+    def _round(self, deployments: QuerySet[Deployment], now: datetime) -> bool:
+        self.on_their_way = set()
+        for deployment in deployments.select_related("active_revision"):
             try:
-                busy = self.reconcile(deployment, now) or busy
+                if self.reconcile(deployment, now):
+                    self.on_their_way.add(deployment.pk)
             except Exception:
                 log.exception("Deployment %s could not be brought in line", deployment.slug)
-        return busy
+        return bool(self.on_their_way)
 
     def reconcile(self, deployment: Deployment, now: datetime) -> bool:
         """The next step for one deployment; True where it is not at rest."""

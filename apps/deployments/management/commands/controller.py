@@ -59,10 +59,18 @@ class Command(BaseCommand):
             list(connection.notifies(timeout=_SECONDS_AT_REST, stop_after=1))
         while self.running:
             self._sweep()
-            busy = self.reconciler.tick(timezone.now())
-            wait = _SECONDS_BUSY if busy else _SECONDS_AT_REST
-            list(connection.notifies(timeout=wait, stop_after=1))
+            self._round(connection)
             close_old_connections()
+
+    def _round(self, connection: psycopg.Connection[Any]) -> None:
+        """A look at every deployment, then at those on their way only, until the next is due."""
+        due = time.monotonic() + _SECONDS_AT_REST
+        busy = self.reconciler.tick(timezone.now())
+        while self.running and (left := due - time.monotonic()) > 0:
+            wait = min(left, _SECONDS_BUSY) if busy else left
+            if list(connection.notifies(timeout=wait, stop_after=1)):
+                return
+            busy = busy and self.reconciler.follow(timezone.now())
 
     def _see_to_duties(self) -> None:
         """Runs CONTROLLER_DUTIES every few seconds, beside the loop and never in its way."""
