@@ -5,6 +5,7 @@ import pickle
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -56,10 +57,15 @@ def deployment(workspace: Workspace, version: ModelVersion, operator: User) -> D
     )
 
 
-def tick_until(reconciler: Reconciler, done: Callable[[], bool], seconds: float = 40) -> float:
+def tick_until(
+    reconciler: Reconciler,
+    done: Callable[[], bool],
+    seconds: float = 40,
+    look: Callable[[datetime], bool] | None = None,
+) -> float:
     started = time.monotonic()
     while time.monotonic() - started < seconds:
-        reconciler.tick(timezone.now())
+        (look or reconciler.tick)(timezone.now())
         if done():
             return time.monotonic() - started
         time.sleep(0.05)
@@ -144,6 +150,28 @@ def test_a_killed_model_server_is_back_within_five_seconds(
     )
     assert took < max(5.0, 2 * first)  # the latter where the machine is busy with others
     assert Event.objects.filter(name="replica.ended").count() == 1
+
+
+def test_what_is_at_rest_is_not_looked_at_while_another_deployment_is_followed(
+    deployment: Deployment,
+    workspace: Workspace,
+    version: ModelVersion,
+    operator: User,
+    reconciler: Reconciler,
+) -> None:
+    tick_until(reconciler, lambda: active(deployment) == 1)
+    assert not reconciler.tick(timezone.now())
+    other = services.create_deployment(
+        workspace=workspace, name="Other", model_version=version, by=operator
+    )
+    assert reconciler.tick(timezone.now())
+    killed = ready(deployment)[0]
+    os.kill(killed.handle["pid"], signal.SIGKILL)
+    tick_until(reconciler, lambda: active(other) == 1, look=reconciler.follow)
+    assert [each.handle for each in ready(deployment)] == [killed.handle]
+    assert not reconciler.follow(timezone.now())
+    assert reconciler.tick(timezone.now())
+    assert ready(deployment) == []
 
 
 def test_stopping_and_deleting_end_the_processes(
