@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from apps.core.palette import THEMES, Theme
 from apps.explanations.drawing import (
     Bar,
     Curve,
@@ -20,34 +21,11 @@ from apps.explanations.drawing import (
 from apps.explanations.interactions import InteractionMap
 from apps.explanations.words import plain_number
 
-THEMES = {
-    "light": {
-        "surface": "#ffffff",
-        "ink": "#1c2430",
-        "ink-2": "#545d6b",
-        "rule": "#e4e0d8",
-        "rule-strong": "#cfc9bd",
-        "accent": "#1f4e8c",
-        "plus": "#b4532a",
-        "minus": "#2b6ca3",
-    },
-    "dark": {
-        "surface": "#1b1e24",
-        "ink": "#e8eaee",
-        "ink-2": "#a5adba",
-        "rule": "#2c313a",
-        "rule-strong": "#3c434f",
-        "accent": "#8ab4f0",
-        "plus": "#f0a27a",
-        "minus": "#7fb6e6",
-    },
-}
 _DPI, _WIDTH_INCHES, _ROW_INCHES, _LINE_INCHES = 160, 8.0, 0.38, 0.27
 _EDGE, _LETTER_INCHES = 0.2, 0.071
 _LABEL = 42
 _PLUS, _MINUS = "#f2803c", "#4aa8f0"
 
-Theme = dict[str, str]
 Panel = tuple[str, list[Any]]
 
 

@@ -111,7 +111,7 @@ def explain(request, workspace_slug, identifier):
 
 @require_GET
 def file(request, workspace_slug, identifier, key, chart, kind):
-    """A chart of an explanation as PNG, or its table as CSV."""
+    """A chart of an explanation as a figure or PNG, or its table as CSV."""
     record = load_prediction(request, workspace_slug, identifier, "prediction.view")
     told = _told(panel_now(record), key)
     name = f"{record.id}-{told.name}-{chart}"
@@ -121,7 +121,7 @@ def file(request, workspace_slug, identifier, key, chart, kind):
     if drawn is None:
         raise Http404("This explanation has no such chart.")
     title = getattr(drawn, "title", "") or drawn.label
-    return file_of(drawn, f"{title} · {told.method}", kind, name, _theme(request))
+    return file_of(request, drawn, f"{title} · {told.method}", kind, name)
 
 
 def _told(panel: Panel, key: str) -> Told:
@@ -141,10 +141,6 @@ def _changes(told: Told, name: str) -> HttpResponse:
     response = HttpResponse(content, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
-
-
-def _theme(request: HttpRequest) -> str:
-    return request.GET.get("theme", "light")
 
 
 @require_GET
@@ -216,7 +212,7 @@ def summarise(request, workspace_slug, slug):
 
 @require_GET
 def general_file(request, workspace_slug, slug, number, chart, kind):
-    """A chart of what a revision believes as PNG, or its table as CSV."""
+    """A chart of what a revision believes as a figure or PNG, or its table as CSV."""
     found = load_deployment(request, workspace_slug, slug, "prediction.view")
     revisions = general.explained_revisions(found)
     chosen = _revision(revisions, str(number))
@@ -236,4 +232,4 @@ def general_file(request, workspace_slug, slug, number, chart, kind):
     title = getattr(drawn, "title", "") or getattr(drawn, "label", "") or "Stored contributions"
     both = f"{chosen} and {other.revision}" if other else str(chosen)
     name = f"{found.slug}-{both.replace(' ', '-')}-{chart}"
-    return file_of(drawn, f"{title} · {found.name} {both}", kind, name, _theme(request))
+    return file_of(request, drawn, f"{title} · {found.name} {both}", kind, name)

@@ -11,5 +11,5 @@ _D = "w/<slug:workspace_slug>/deployments/<slug:slug>/"
 urlpatterns = [
     path(f"{_D}figures/", views.deployment_figures, name="deployment_figures"),
     path(f"{_D}feedback/", feedback.feedback, name="feedback"),
-    path(f"{_D}feedback/<slug:chart>.csv", feedback.feedback_file, name="feedback_file"),
+    path(f"{_D}feedback/<slug:chart>.<slug:kind>", feedback.feedback_file, name="feedback_file"),
 ]

@@ -108,8 +108,26 @@ def test_a_picture_is_shown_with_what_counted_in_it(record: PredictionRecord, pa
     with page.expect_download() as drawn:
         page.get_by_role("link", name="dark PNG").first.click()
     assert Path(drawn.value.path()).read_bytes()[:4] == b"\x89PNG"
+    assert_figure(page)
     shoot(page, "heat")
     assert in_every_view(page) == []
+
+
+def assert_figure(page: Page) -> None:
+    """A chart opens as a figure that says what stands under the pointer, in the reader's theme;
+    the page fails on what the browser's policy refuses."""
+    page.get_by_text("Zoom and point").first.click()
+    place = page.locator("iframe").first
+    frame = place.content_frame
+    expect(frame.locator(".main-svg").first).to_be_visible()
+    ground = frame.locator(".main-svg").first
+    page.emulate_media(color_scheme="dark")
+    expect(ground).to_have_css("background-color", "rgb(27, 30, 36)")
+    page.emulate_media(color_scheme="light")
+    expect(ground).to_have_css("background-color", "rgb(255, 255, 255)")
+    place.scroll_into_view_if_needed()
+    frame.locator(".nsewdrag").first.hover()
+    expect(frame.locator(".hoverlayer")).to_contain_text("input")
 
 
 @pytest.mark.parametrize(

@@ -162,10 +162,28 @@ def test_a_chart_leaves_as_picture_and_as_table(
     assert changes.startswith("Alternative,Change,from,to")
 
 
+def test_a_chart_stands_as_a_figure_in_a_frame_of_our_pages_alone(
+    client: Client, explained: PredictionRecord
+) -> None:
+    page = client.get(why(explained, "recorded-0/parts.html"))
+    assert page.status_code == 200
+    policy = page["Content-Security-Policy"]
+    assert "frame-ancestors 'self'" in policy
+    assert "style-src 'self' 'unsafe-inline'" in policy
+    for nothing in ("default-src", "connect-src", "form-action", "frame-src"):
+        assert f"{nothing} 'none'" in policy
+    assert "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
+    assert page["X-Frame-Options"] == "SAMEORIGIN"
+    part = client.get(why(explained), headers=HTMX)
+    assert "unsafe-inline" not in part["Content-Security-Policy"]
+    assert f'src="{why(explained, "recorded-0/parts.html")}"' in part.content.decode()
+
+
 @pytest.mark.parametrize(
     "rest",
     [
         "recorded-9/parts.png",
+        "recorded-9/parts.html",
         "recorded-0/curve-0.png",
         "recorded-5/curve-99.png",
         "recorded-0/parts.gif",
@@ -297,7 +315,7 @@ def test_the_tab_ranks_features_and_shows_stored_contributions(
     assert page.index("Town") < page.index("Age")
     assert "Age with income most: 0.400 log-odds, 25" in page
     for chart in ("contributions", "permutation", "stored", "curve-0", "interactions"):
-        for kind in ("png", "csv"):
+        for kind in ("png", "csv", "html"):
             assert client.get(f"{TAB}r1/{chart}.{kind}").status_code == 200
 
 

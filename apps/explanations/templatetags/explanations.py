@@ -59,3 +59,9 @@ def fired_first(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def fired(rules: list[dict[str, Any]]) -> str:
     """`2 of 6 fired`."""
     return f"{sum(rule['fired'] for rule in rules) or 'none'} of {len(rules)} fired"
+
+
+@register.filter
+def figure_address(png: str) -> str:
+    """Where the figure of a chart stands, from where its PNG does."""
+    return f"{png.removesuffix('.png')}.html"

@@ -1,5 +1,7 @@
 """The page and the API of feedback's figures: who may, what single people see, and its cost."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -73,6 +75,25 @@ def test_a_chart_leaves_as_csv(client_for: Any, said: Feedback, page: str, revie
     assert lines[1].startswith("bad,0.25,")
     assert "attachment" in answer["Content-Disposition"]
     assert client_for(reviewer).get(f"{page}rumours.csv").status_code == 404
+
+
+def test_a_chart_stands_as_a_figure_with_its_numbers(
+    client_for: Any, said: Feedback, page: str, reviewer: User
+) -> None:
+    client = client_for(reviewer)
+    answer = client.get(f"{page}groups.html")
+    assert answer["X-Frame-Options"] == "SAMEORIGIN"
+    block = re.search(r'<script id="figures"[^>]*>(.*?)</script>', answer.content.decode(), re.S)
+    assert block is not None
+    [points] = json.loads(block[1])["dark"]["data"]
+    _, *lines = client.get(f"{page}groups.csv").content.decode().splitlines()
+    known = [line.split(",") for line in lines if line.split(",")[1]]
+    assert points["x"] == [float(cells[1]) for cells in known]
+    low = [x - down for x, down in zip(points["x"], points["error_x"]["arrayminus"], strict=True)]
+    assert low == pytest.approx([float(cells[2]) for cells in known])
+    assert client.get(f"{page}time.html").status_code == 200
+    assert client.get(f"{page}reviewers.html").status_code == 404
+    assert client.get(f"{page}groups.xlsx").status_code == 404
 
 
 def test_who_may_look(

@@ -1,0 +1,22 @@
+// Draws the figure of the page in the theme that the reader chose, and anew where that changes.
+const figures = JSON.parse(document.getElementById("figures").textContent);
+const place = document.getElementById("plot");
+const darkness = matchMedia("(prefers-color-scheme: dark)");
+
+function theme() {
+  return localStorage.getItem("theme") || (darkness.matches ? "dark" : "light");
+}
+
+function draw() {
+  const chosen = theme();
+  document.documentElement.dataset.theme = chosen;
+  const { data, layout } = figures[chosen] || figures.light;
+  place.style.minHeight = `${layout.height}px`;
+  const fitted = { ...layout, height: undefined, autosize: true };
+  const config = { responsive: true, displaylogo: false, modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]] };
+  Plotly.react(place, data, fitted, config);
+}
+
+draw();
+darkness.addEventListener("change", draw);
+addEventListener("storage", (event) => { if (event.key === "theme") draw(); });
