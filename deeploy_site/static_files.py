@@ -9,7 +9,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 _QUALITY = 9
 
 
-class QuickCompressor(Compressor):
+class QuickCompressor(Compressor):  # type: ignore[misc]
     """Stops short of the last two qualities of Brotli, which take eighteen times as long for a
     tenth of the size: a first start waits for this."""
 
@@ -19,6 +19,6 @@ class QuickCompressor(Compressor):
         return compressed
 
 
-class StaticFiles(CompressedManifestStaticFilesStorage):
+class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     def create_compressor(self, **kwargs: Any) -> Compressor:
         return QuickCompressor(**kwargs)

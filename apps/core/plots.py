@@ -36,7 +36,7 @@ def figure_page(
     safe = content.replace("<", "\\u003c")  # the block of data must not end early
     response = render(request, "components/plot.html", {"figures": safe, "title": title})
     response["X-Frame-Options"] = "SAMEORIGIN"
-    response._csp_replace = _POLICY
+    response._csp_replace = _POLICY  # type: ignore[attr-defined]
     return response
 
 
