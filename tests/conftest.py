@@ -5,10 +5,14 @@ from functools import cache
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.test import Client
+from hypothesis import HealthCheck, settings
 
 from apps.accounts.models import Membership, User, Workspace
 
 PASSWORD = "correct horse battery staple"
+# A busy machine draws examples slowly; that says nothing of what is tested.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @cache
