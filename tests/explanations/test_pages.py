@@ -1,7 +1,10 @@
 """Pages of explanations: what they show, whom they admit, and what they cost."""
 
+import html
 import json
+import re
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +18,9 @@ from apps.audit.actor import SYSTEM
 from apps.audit.models import Event
 from apps.core.errors import Conflict
 from apps.deployments.models import Deployment
-from apps.explanations import services, summaries
+from apps.explanations import services, summaries, views
 from apps.explanations.models import ExplanationJob, GlobalExplanation
+from apps.explanations.tasks import summarise_missing
 from apps.predictions.models import PredictionRecord
 from tests.explanations.told import told
 from tests.predictions.factories import prediction_of
@@ -319,6 +323,24 @@ def test_the_tab_ranks_features_and_shows_stored_contributions(
             assert client.get(f"{TAB}r1/{chart}.{kind}").status_code == 200
 
 
+def test_downloads_of_stored_contributions_keep_the_period(
+    client: Client,
+    believed: GlobalExplanation,
+    explained: PredictionRecord,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = SimpleNamespace(now=lambda: timezone.now() + timedelta(days=3))
+    monkeypatch.setattr(views, "timezone", later)
+    page = text(client, f"{TAB}?period=week")
+    [png, dark, csv] = re.findall(r'href="([^"]*/r1/stored[^"]*)"', page)
+    assert "theme=dark" in dark
+    for address in (png, dark, csv):
+        answer = client.get(html.unescape(address))
+        assert answer.status_code == 200
+        assert "-stored-week." in answer["Content-Disposition"]
+    assert client.get(f"{TAB}r1/stored.csv?period=day").status_code == 404
+
+
 @pytest.mark.parametrize("rest", ["r9/permutation.csv", "r1/nothing.csv", "r1/stored.csv?period=x"])
 def test_the_tab_has_no_other_charts(
     client: Client, believed: GlobalExplanation, rest: str
@@ -374,3 +396,10 @@ def test_a_failure_keeps_what_was_known_and_says_why(
 
 def test_a_revision_is_asked_for_only_while_its_explainer_runs(deployment: Deployment) -> None:
     assert summaries.ask_for_missing(now=timezone.now()) == 0
+
+
+def test_looking_for_missing_ones_is_one_query_where_none_is_missing(
+    deployment: Deployment, believed: GlobalExplanation, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1):
+        assert summarise_missing() == 0
