@@ -87,8 +87,9 @@ def undo(*, claim: Claim, by: Author, now: datetime) -> Claim:
     case, current = locked(claim)
     _check_undo(case, current, now)
     was_answered = current.state == Claimed.ANSWERED
-    if current.evaluation is not None:
-        withdraw_evaluation(evaluation=current.evaluation, prediction=prediction, by=by, now=now)
+    said = current.evaluation
+    if said is not None and said.verdict != Evaluation.Verdict.WITHDRAWN:
+        withdraw_evaluation(evaluation=said, prediction=prediction, by=by, now=now)
     current.state, current.evaluation = Claimed.HELD, None
     current.verdict = current.outcome = current.ended_at = None
     current.until = now + timedelta(minutes=case.queue.claim_minutes)

@@ -11,7 +11,13 @@ from apps.deployments.transformers import input_metadata
 from apps.feedback.models import Claim, ReviewQueue
 from apps.feedback.review.answers import UNDO_WITHIN
 from apps.feedback.review.forms import FirstAnswerForm, JudgementForm
-from apps.feedback.review.selectors import Progress, last_ended, progress_of, shown
+from apps.feedback.review.selectors import (
+    Progress,
+    correction_of,
+    last_ended,
+    progress_of,
+    shown,
+)
 from apps.feedback.review.similar import similar_to
 from apps.feedback.review.subjects import Model
 from apps.predictions.models import PredictionRecord
@@ -43,6 +49,7 @@ def context_of(
         "kind": kind,
         "is_held": claim.state not in (Claim.State.ANSWERED, Claim.State.SKIPPED),
         "is_erased": record.output is None,
+        "correction": correction_of(claim),
         "is_ahead": is_ahead,
         "problem": problem,
         "shown": seen,
@@ -57,7 +64,7 @@ def context_of(
         "said": said,
         "sure": sure,
         "probabilities": probabilities(record, model.metadata),
-        "others": [(each, _reason(each)) for each in seen.others],
+        "others": [(each, _reason(each), correction_of(each)) for each in seen.others],
         "causes": seen.causes,
         "found_by": [each for each in seen.causes if each["kind"] != "request"],
         "choices": [each for each in choices_of(model, record, kind) if each != record.outcome],
