@@ -9,8 +9,9 @@ from django.utils.module_loading import import_string
 from apps.deployments.services import model_of
 from apps.deployments.transformers import input_metadata
 from apps.feedback.models import Claim, ReviewQueue
-from apps.feedback.review.answers import UNDO_WITHIN
+from apps.feedback.review.blind import hidden_from
 from apps.feedback.review.forms import FirstAnswerForm, JudgementForm
+from apps.feedback.review.models import UNDO_WITHIN
 from apps.feedback.review.selectors import (
     Progress,
     correction_of,
@@ -18,7 +19,7 @@ from apps.feedback.review.selectors import (
     progress_of,
     shown,
 )
-from apps.feedback.review.similar import similar_to
+from apps.feedback.review.similar import Similar, similar_to
 from apps.feedback.review.subjects import Model
 from apps.predictions.models import PredictionRecord
 from apps.predictions.presentation import facts, probabilities, sentence
@@ -68,7 +69,7 @@ def context_of(
         "causes": seen.causes,
         "found_by": [each for each in seen.causes if each["kind"] != "request"],
         "choices": [each for each in choices_of(model, record, kind) if each != record.outcome],
-        "similar": [] if record.output is None else similar_to(record, model),
+        "similar": _similar(claim, record, model, now),
         "form": form,
         "verdicts": VERDICTS,
     }
@@ -139,6 +140,12 @@ def _facts(record: PredictionRecord) -> list[dict[str, Any]]:
         is_new = bool(categories) and value is not None and str(value) not in categories
         found.append({"fact": fact, "is_outside": fact.is_outside, "is_new": is_new})
     return found
+
+
+def _similar(claim: Claim, record: PredictionRecord, model: Model, now: datetime) -> list[Similar]:
+    if record.output is None:
+        return []
+    return similar_to(record, model, hidden=hidden_from(claim.reviewer, now=now))
 
 
 def _reason(claim: Claim) -> str:
