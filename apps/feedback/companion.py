@@ -117,7 +117,7 @@ def _withheld(user: User) -> dict[UUID, Withheld]:
         if can(user, "prediction.evaluate", workspace):
             where = (workspace.slug, queue.id, claim.id)
             found[identifier] = Withheld(
-                f"You are judging this case blind, in the queue {queue.name}: answer first.",
+                f"You are judging this case blind, in the queue “{queue.name}”: answer first.",
                 reverse("review:case", args=where),
                 reverse("review:look", args=where),
             )

@@ -18,16 +18,26 @@ from apps.predictions.models import PredictionRecord
 _OUTPUT = ("output", "outcome", "score", "model_output", "explanations")
 
 
+class OutputWithheld(PermissionDenied):
+    """It says why; `url` is where the person goes on, under `title` on the page that says it."""
+
+    title = "Answer first"
+
+    def __init__(self, found: Withheld) -> None:
+        super().__init__(found.words)
+        self.url = found.url
+
+
 def withheld_from(user: Any) -> dict[UUID, Withheld]:
     """None for a deployment's token, which judges nothing."""
     return companion().withheld(user) if isinstance(user, User) else {}
 
 
 def require_sight(user: Any, record: PredictionRecord) -> None:
-    """Raises PermissionDenied, with the words, where the output is kept from `user`."""
+    """Raises OutputWithheld where the output is kept from `user`."""
     found = withheld_from(user).get(record.id)
     if found is not None:
-        raise PermissionDenied(found.words)
+        raise OutputWithheld(found)
 
 
 def veiled(

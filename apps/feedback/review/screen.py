@@ -66,6 +66,7 @@ def context_of(
         "sure": sure,
         "probabilities": probabilities(record, model.metadata),
         "others": [(each, _reason(each), correction_of(each)) for each in seen.others],
+        "are_unsure": all(each.verdict == "unsure" for each in seen.others),
         "causes": seen.causes,
         "found_by": [each for each in seen.causes if each["kind"] != "request"],
         "choices": [each for each in choices_of(model, record, kind) if each != record.outcome],

@@ -251,7 +251,7 @@ def test_its_parts_are_refused_in_words(
     body = None if method == "GET" else {"verdict": "agree"}
     status, answered = caller.call(method, f"predictionLogs/{secret.id}{path}", body)
     assert status == 403
-    assert answered["message"].endswith("in the queue Blind: answer first.")
+    assert answered["message"].endswith("in the queue “Blind”: answer first.")
     assert not Evaluation.objects.filter(author_id=str(reviewer.id)).exists()
 
 

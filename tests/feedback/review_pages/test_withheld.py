@@ -73,7 +73,7 @@ def test_its_page_says_why_and_leads_to_the_case(
 ) -> None:
     answer = client.get(of(record))
     words = text_of(answer)
-    assert "You are judging this case blind, in the queue Blind ones: answer first." in words
+    assert "You are judging this case blind, in the queue “Blind ones”: answer first." in words
     assert "Age 41 years" in words
     assert not TOLD.search(words)
     page = answer.content.decode()
@@ -99,6 +99,7 @@ def test_its_parts_are_refused_in_words(
     answer = client.get(of(record, part), headers=headers)
     assert answer.status_code == 403
     assert "answer first" in text_of(answer)
+    assert (f'href="{page_of(held)}"' in answer.content.decode()) is not bool(headers)
     assert not TOLD.search(text_of(answer))
 
 
