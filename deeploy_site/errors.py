@@ -41,7 +41,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return _answer(request, 403, str(exception or ""))
+    """A refusal may know where one goes on: its `url`, under its `title`."""
+    title, url = getattr(exception, "title", ""), getattr(exception, "url", "")
+    return _answer(request, 403, str(exception or ""), title, url)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -66,13 +68,15 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-def _answer(request: HttpRequest, status: int, message: str = "", title: str = "") -> HttpResponse:
+def _answer(
+    request: HttpRequest, status: int, message: str = "", title: str = "", url: str = ""
+) -> HttpResponse:
     message = message or _MESSAGES[status]
     if wants_json(request):
         return JsonResponse(error_body(status, message), status=status)
     if request.headers.get("HX-Request") == "true" and "HX-Boosted" not in request.headers:
         return HttpResponse(message, status=status, content_type="text/plain")
-    page = render_to_string(f"{status}.html", {"message": message, "title": title})
+    page = render_to_string(f"{status}.html", {"message": message, "title": title, "url": url})
     return HttpResponse(page, status=status)
 
 

@@ -81,6 +81,7 @@ SENTENCES = {
     "repository.removed": "The repository {object} was removed",
     "request.erased": "A request to {object} was erased",
     "review.asked": "A review of a prediction of {object} was asked for",
+    "review.looked": "A prediction of {object} was looked at instead of judged blind in {queue}",
     "review_queue.changed": "The review queue {object} of {deployment} was changed: {changes}",
     "review_queue.closed": "The review queue {object} of {deployment} was closed",
     "review_queue.created": "The review queue {object} of {deployment} was opened",

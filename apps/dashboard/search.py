@@ -11,6 +11,7 @@ from apps.accounts.access import rights_in, visible_workspaces
 from apps.accounts.models import User
 from apps.deployments.models import Deployment, UseCase
 from apps.predictions.models import PredictionRecord, RequestRecord
+from apps.predictions.sight import veiled, withheld_from
 from apps.registry.models import Model, ModelVersion
 
 _MOST = 20
@@ -42,10 +43,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The workspaces that are searched, and those of them whose log may be read."""
+    """The workspaces that are searched, those of them whose log may be read, and predictions in
+    it whose output is withheld."""
 
     workspaces: list[UUID]
     logs: list[UUID]
+    withheld: frozenset[UUID]
 
 
 def scope_of(user: User) -> Scope:
@@ -54,6 +57,7 @@ def scope_of(user: User) -> Scope:
     return Scope(
         [each.id for each in visible],
         [each.id for each in visible if "prediction.view" in allowed[each.id]],
+        frozenset(withheld_from(user)),
     )
 
 
@@ -195,7 +199,7 @@ def _predictions(text: str, scope: Scope) -> list[Hit]:
     return [
         Hit(
             str(each.id),
-            f"{deployments[each.deployment_id]} · {each.outcome or 'erased'} · "
+            f"{deployments[each.deployment_id]} · {_outcome(each)} · "
             f"{each.at:%-d %b %Y, %H:%M} UTC",
             reverse(
                 "predictions:detail",
@@ -203,8 +207,12 @@ def _predictions(text: str, scope: Scope) -> list[Hit]:
             ),
             is_mono=True,
         )
-        for each in found[:_MOST]
+        for each in veiled(found[:_MOST], scope.withheld)
     ]
+
+
+def _outcome(record: PredictionRecord) -> str:
+    return "withheld" if record.is_withheld else record.outcome or "erased"
 
 
 def _page(deployment: Deployment) -> str:

@@ -19,6 +19,7 @@ from apps.explanations.commitment import fault
 from apps.explanations.models import Explanation, ExplanationJob
 from apps.predictions.log_view import LogView
 from apps.predictions.models import PredictionRecord
+from apps.predictions.sight import require_sight
 
 _ANSWER = {200: OpenApiTypes.OBJECT}
 
@@ -49,6 +50,7 @@ class ExplanationView(LogView):
         )
         if record is None:
             raise Http404("There is no such prediction of this deployment.")
+        require_sight(request.user, record)
         return record
 
     def _deployment(self, request: Request, workspace: str, key: str, *, acts: bool) -> Deployment:

@@ -29,6 +29,7 @@ from apps.feedback.serializers import (
 )
 from apps.predictions.log_view import LogView
 from apps.predictions.models import PredictionRecord
+from apps.predictions.sight import require_sight
 
 _ANSWER = {200: OpenApiTypes.OBJECT}
 
@@ -40,10 +41,14 @@ class FeedbackView(LogView):
     scope = "evaluate"
 
     def reading(self, request: Request, workspace: str, key: str, identifier: Any):
-        return self._prediction(self.deployment(request, workspace, key), identifier)
+        record = self._prediction(self.deployment(request, workspace, key), identifier)
+        require_sight(request.user, record)
+        return record
 
     def acting(self, request: Request, workspace: str, key: str, identifier: Any):
-        return self._prediction(self.allowed(request, workspace, key), identifier)
+        record = self._prediction(self.allowed(request, workspace, key), identifier)
+        require_sight(request.user, record)
+        return record
 
     def allowed(self, request: Request, workspace: str, key: str) -> Deployment:
         user = request.user

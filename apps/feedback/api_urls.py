@@ -25,6 +25,7 @@ urlpatterns = [
     path(f"{_Q}/next", review.NextCase.as_view()),
     path(_C, review.Case.as_view()),
     path(f"{_C}/reveal", review.Reveal.as_view()),
+    path(f"{_C}/look", review.Look.as_view()),
     path(f"{_C}/answer", review.Answer.as_view()),
     path(f"{_C}/skip", review.Skip.as_view()),
     path(f"{_C}/release", review.Release.as_view()),

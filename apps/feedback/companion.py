@@ -5,13 +5,18 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
+from apps.accounts.access import can
+from apps.accounts.models import User
 from apps.core.query import Filter
 from apps.feedback.models import Actual, Evaluation
+from apps.feedback.review.blind import hidden_from
 from apps.feedback.selectors import Feedback, feedback_on
 from apps.feedback.serializers import actual_out, evaluation_out
-from apps.predictions.companion import Cell, Choice, Companion
+from apps.predictions.companion import Cell, Choice, Companion, Withheld
 from apps.predictions.models import PredictionRecord
 
 _VERDICTS = {"agreed": "agree", "disagreed": "disagree", "unsure": "unsure"}
@@ -103,6 +108,22 @@ def _actual_cell(found: Feedback, record: PredictionRecord) -> Cell:
     return Cell(f"{shown} · {'right' if same else 'wrong'}", "good" if same else "bad")
 
 
+def _withheld(user: User) -> dict[UUID, Withheld]:
+    """What a person judges blind, as long as they may judge."""
+    found = {}
+    for identifier, claim in hidden_from(user, now=timezone.now()).items():
+        queue = claim.case.queue
+        workspace = queue.deployment.workspace
+        if can(user, "prediction.evaluate", workspace):
+            where = (workspace.slug, queue.id, claim.id)
+            found[identifier] = Withheld(
+                f"You are judging this case blind, in the queue “{queue.name}”: answer first.",
+                reverse("review:case", args=where),
+                reverse("review:look", args=where),
+            )
+    return found
+
+
 COMPANION = Companion(
     filters={
         "evaluation": _one_of((*_VERDICTS, "available", "unavailable"), _evaluated),
@@ -134,4 +155,5 @@ COMPANION = Companion(
     columns=("Evaluated", "Actual"),
     wire=_wire,
     cells=_cells,
+    withheld=_withheld,
 )

@@ -17,7 +17,7 @@ from apps.deployments.services import model_of
 from apps.feedback import services
 from apps.feedback.authors import author_of
 from apps.feedback.forms import ActualForm, EvaluationForm
-from apps.feedback.models import Evaluation
+from apps.feedback.models import Claim, Evaluation
 from apps.feedback.presentation import said_of, truth_of
 from apps.feedback.selectors import actuals_of, evaluations_of, own_evaluation
 from apps.feedback.services import Given, Judgement
@@ -125,6 +125,7 @@ def _render(
         "evaluations": said_of(evaluations_of(record)),
         "truth": truth_of(record, metadata, actuals_of(record)),
         "own": own,
+        "answered": _answered(own),
         "form": form or EvaluationForm(metadata, output, initial=_start(request, record, own)),
         "actual_form": actual_form or ActualForm(metadata, output),
         "may_say": record.output is not None
@@ -139,6 +140,14 @@ def _render(
     )
     response["Vary"] = "HX-Request"
     return response
+
+
+def _answered(own: Evaluation | None) -> Claim | None:
+    """The answer in a review queue that one's own evaluation stands for."""
+    if own is None:
+        return None
+    found = Claim.objects.filter(evaluation=own, state=Claim.State.ANSWERED)
+    return found.select_related("case__queue").first()
 
 
 def _author(request):

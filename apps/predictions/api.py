@@ -17,6 +17,7 @@ from apps.predictions.log_view import LogView
 from apps.predictions.models import PredictionRecord
 from apps.predictions.proof import proof_of
 from apps.predictions.serializers import predictions_out, proof_out, request_out
+from apps.predictions.sight import veiled, withheld_from
 
 _NUMBERS = [OpenApiParameter(name, int) for name in ("start", "end", "offset", "limit")]
 _PAGES = [*_NUMBERS, *(OpenApiParameter(name, str) for name in ("sort", "before", "after"))]
@@ -39,7 +40,8 @@ class RequestLogs(LogView):
         if parameters.get("includeRawBody", "").lower() not in ("true", "1"):
             return Response([request_out(row) for row in rows])
         predictions = predictions_by_request(rows)
-        return Response([request_out(row, predictions[row.id]) for row in rows])
+        withheld = withheld_from(request.user)
+        return Response([request_out(row, veiled(predictions[row.id], withheld)) for row in rows])
 
 
 class PredictionLogs(LogView):
@@ -50,8 +52,9 @@ class PredictionLogs(LogView):
     )
     def get(self, request, workspace, deployment):
         found = self.deployment(request, workspace, deployment)
-        rows = predictions_asked_for(found, request.query_params.dict())
-        return Response(predictions_out(rows))
+        withheld = withheld_from(request.user)
+        rows = predictions_asked_for(found, request.query_params.dict(), withheld)
+        return Response(predictions_out(veiled(rows, withheld), withheld))
 
 
 class PredictionLog(ErasesPrediction):
@@ -65,5 +68,7 @@ class PredictionLog(ErasesPrediction):
         )
         if record is None:
             raise Http404("There is no such prediction of this deployment.")
-        [shown] = predictions_out([record])
-        return Response(shown | {"record": proof_out(record, proof_of(record))})
+        withheld = withheld_from(request.user)
+        rows = veiled([record], withheld)
+        [shown] = predictions_out(rows, withheld)
+        return Response(shown | {"record": proof_out(rows[0], proof_of(record))})

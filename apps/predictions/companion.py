@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils.module_loading import import_string
 
+from apps.accounts.models import User
 from apps.core.query import Filter
 from apps.predictions.models import PredictionRecord
 
@@ -32,16 +33,28 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """Why a person must not see the output of a prediction yet, in words; the page where they go
+    on, and the one that takes a POST of theirs that they will see it anyway."""
+
+    words: str
+    url: str
+    look_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Companion:
     """`filters` are conditions on predictions by parameter of the API; the list offers those of
     `choices`. `wire` gives what stands in the API's answers beside each prediction, `cells` what
-    stands in the list's `columns`; both take all rows at once, so that queries stay few."""
+    stands in the list's `columns`; both take all rows at once, so that queries stay few.
+    `withheld` names the predictions whose output is kept from a person for now."""
 
     filters: dict[str, Callable[[Filter], Q]]
     choices: tuple[Choice, ...]
     columns: tuple[str, ...]
     wire: Callable[[Sequence[UUID]], dict[UUID, dict[str, Any]]]
     cells: Callable[[Sequence[PredictionRecord]], dict[UUID, list[Cell]]]
+    withheld: Callable[[User], dict[UUID, Withheld]]
 
 
 def companion() -> Companion:

@@ -73,6 +73,7 @@ def _values(row: PredictionRecord, features: list[str]) -> list[Any]:
 def _object(row: PredictionRecord) -> bytes:
     content = _known(row) | {"input": row.input_value, "output": row.output_value}
     content["erased"] = row.salt is None
+    content["withheld"] = row.is_withheld
     return json.dumps(content, ensure_ascii=False).encode() + b"\n"
 
 

@@ -1,7 +1,7 @@
 """From the API's query string to the rows of the log."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -53,6 +53,7 @@ PREDICTION_FILTERS: Conditions = {
     "statusCode": lambda given: given.on("request__status_code", "number"),
     "endpointType": lambda given: given.on("request__endpoint"),
 }
+_TELLING = ("predictionClass",)
 
 
 def requests_asked_for(deployment: Deployment, parameters: dict[str, str]) -> list[RequestRecord]:
@@ -63,12 +64,15 @@ def requests_asked_for(deployment: Deployment, parameters: dict[str, str]) -> li
 
 
 def predictions_asked_for(
-    deployment: Deployment, parameters: dict[str, str]
+    deployment: Deployment, parameters: dict[str, str], withheld: Collection[UUID] = ()
 ) -> list[PredictionRecord]:
-    """The same for predictions, each with its request."""
+    """The same for predictions, each with its request; without those of `withheld` output where a
+    filter would tell what it is."""
     filters = prediction_filters()
     query = Query(parameters, {*_PAGES, *filters})
     found = PredictionRecord.objects.filter(deployment=deployment).select_related("request")
+    if any(query.filter(name) for name in (*_TELLING, *companion().filters)):
+        found = found.exclude(id__in=withheld)
     return _page(found, query, filters)
 
 

@@ -84,7 +84,10 @@ class PredictionRecord(LogRecord):
     value as text; `score` the probability of that class as text, where the model gives one;
     `custom_id` the caller's own id for the case. `explanations`: the JSON list of the answers that
     its explainers gave with it, each `{"name", "method", …}`; null where none was asked for.
+    `is_withheld`: a copy in memory without what its reader may not see yet (`sight.py`).
     """
+
+    is_withheld = False
 
     request = models.ForeignKey(
         RequestRecord,

@@ -1,10 +1,11 @@
 """The log on the wire, with the names that the official client knows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from apps.predictions.companion import companion
+from apps.predictions.companion import Withheld, companion
 from apps.predictions.models import LogRecord, PredictionRecord, RequestRecord
 from apps.predictions.proof import Proof
 from apps.predictions.verification import content_of
@@ -37,21 +38,27 @@ def request_out(
     return shown if predictions is None else shown | _raw(record, predictions)
 
 
-def predictions_out(records: Sequence[PredictionRecord]) -> list[dict[str, Any]]:
-    """Predictions, each with what stands beside it."""
+def predictions_out(
+    records: Sequence[PredictionRecord], withheld: Mapping[UUID, Withheld]
+) -> list[dict[str, Any]]:
+    """Predictions, each with what stands beside it; of a veiled one why it is."""
     beside = companion().wire([record.id for record in records])
+    for record in records:
+        if record.is_withheld:
+            words = withheld[record.id].words
+            beside[record.id] = dict.fromkeys(beside[record.id]) | {"withheld": words}
     return [prediction_out(record) | beside[record.id] for record in records]
 
 
 def prediction_out(record: PredictionRecord) -> dict[str, Any]:
     """A prediction with its request; an erased one has neither input nor output."""
-    erased = record.output is None
+    no_output = record.output is None
     return {
         "id": str(record.id),
         "requestLogId": str(record.request_id),
         "deploymentId": str(record.deployment_id),
         "requestBody": None if record.input is None else {"instances": [record.input_value]},
-        "responseBody": None if erased else {"predictions": [record.output_value]},
+        "responseBody": None if no_output else {"predictions": [record.output_value]},
         "explanations": record.explanation_values,
         "requestLog": request_out(record.request),
         "predictionClass": record.outcome,
@@ -59,6 +66,7 @@ def prediction_out(record: PredictionRecord) -> dict[str, Any]:
         "position": record.position,
         "createdAt": record.at.isoformat(),
         "erasedAt": record.erased_at.isoformat() if record.erased_at else None,
+        "withheld": None,
         "tags": {} if record.custom_id is None else {"customId": record.custom_id},
         "endpointType": record.request.endpoint,
         "streaming": False,
@@ -67,9 +75,11 @@ def prediction_out(record: PredictionRecord) -> dict[str, Any]:
 
 def proof_out(record: LogRecord, proof: Proof) -> dict[str, Any]:
     """What the record's digest was made of, and its way up to the sealed root. All in hexadecimal;
-    `salt` and `content` are null where the record was erased."""
+    `salt` and `content` are null where the record was erased, or is withheld for now."""
     seal = proof.seal
-    known = record.salt is not None
+    known = record.salt is not None and not (
+        isinstance(record, PredictionRecord) and record.is_withheld
+    )
     return {
         "state": proof.state,
         "digest": bytes(record.digest).hex(),

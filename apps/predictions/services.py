@@ -102,10 +102,11 @@ def _erase(ids: Sequence[UUID], *, reason: str, by: Actor, now: datetime) -> Era
         .order_by("id")
     )
     predictions = list(locked)
-    for prediction in predictions:
-        _take(prediction, reason=reason, by=by, now=now)
+    # Before the first event: who holds what a follower waits for may wait for the chain's head.
     for follower in settings.ERASURE_FOLLOWERS:
         import_string(follower)(predictions=[each.id for each in predictions], now=now)
+    for prediction in predictions:
+        _take(prediction, reason=reason, by=by, now=now)
     requests = {
         *RequestRecord.objects.filter(
             id__in={p.request_id for p in predictions}, envelope__isnull=False

@@ -131,7 +131,7 @@ def test_the_queries_do_not_grow_with_what_is_found(
             slug=f"consumer-{number}",
         )
     client = client_for(reviewer)
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         search(client, "consumer")
 
 

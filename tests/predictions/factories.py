@@ -95,10 +95,13 @@ def _seal(request: dict[str, Any], predictions: list[dict[str, Any]]) -> None:
         "root": merkle_root([each.digest for each in ordered]),
         "previous_hash": bytes(writer.hash),
     }
-    for number, each in enumerate(leaves):
-        model = RequestRecord if number == 0 else PredictionRecord
-        proof = {"salt": each.salt, "digest": each.digest, "writer": writer.id}
-        model.objects.create(**_columns(each.content), **proof, seal=sealed["number"])
+    columns = [
+        _columns(each.content)
+        | {"salt": each.salt, "digest": each.digest, "writer": writer.id, "seal": sealed["number"]}
+        for each in leaves
+    ]
+    RequestRecord.objects.create(**columns[0])
+    PredictionRecord.objects.bulk_create([PredictionRecord(**each) for each in columns[1:]])
     writer.number = sealed["number"]
     writer.hash = seal_hash(writer=writer.id, **sealed)
     Seal.objects.create(writer=writer, hash=writer.hash, **sealed)

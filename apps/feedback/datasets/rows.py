@@ -22,13 +22,14 @@ from apps.feedback.datasets.settings import DataSetSettings
 ROWS_AT_ONCE = 10_000
 _FIRST, _LAST = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
-_PERIOD = (
-    "deployment_id = %(deployment)s AND prediction_id >= %(first)s AND prediction_id < %(end)s"
+_STANDING = (
+    "deployment_id = %(deployment)s AND prediction_id >= %(first)s AND prediction_id < %(end)s "
+    "AND is_current"
 )
 _QUERY = f"""
 WITH actual AS MATERIALIZED (
   SELECT prediction_id, outcome AS label, at, id FROM feedback_actual
-  WHERE {_PERIOD} AND outcome IS NOT NULL
+  WHERE {_STANDING} AND outcome IS NOT NULL
 ), decided AS MATERIALIZED (
   SELECT DISTINCT cases.prediction_id, claim.reviewer_id::text AS author_id
   FROM feedback_claim AS claim JOIN feedback_reviewcase AS cases ON cases.id = claim.case_id
@@ -37,7 +38,7 @@ WITH actual AS MATERIALIZED (
     AND claim.is_adjudication AND claim.state = 'answered' AND NOT cases.is_seeded
 ), said AS (
   SELECT e.prediction_id, e.id, e.at, e.verdict, e.desired_outcome, d.author_id IS NOT NULL AS last
-  FROM (SELECT * FROM feedback_evaluation WHERE {_PERIOD}) AS e
+  FROM (SELECT * FROM feedback_evaluation WHERE {_STANDING}) AS e
   LEFT JOIN decided AS d ON d.prediction_id = e.prediction_id AND d.author_id = e.author_id
     AND e.author_kind = 'user'
   WHERE e.verdict IN ('agree', 'disagree')

@@ -95,9 +95,9 @@ def opt_out(*, deployment: Deployment, custom_id: str, by: Actor, now: datetime)
     )
     if not is_new:
         raise Conflict("This case is opted out already.")
-    _note_of_deployment("dataset.opted_out", deployment, by, now)
     of_case = PredictionRecord.objects.filter(deployment=deployment, custom_id=custom_id)
     _outdate(list(of_case.values_list("id", flat=True)), OPTED_OUT, now)
+    _note_of_deployment("dataset.opted_out", deployment, by, now)
     return made
 
 
@@ -140,7 +140,7 @@ def _lock_shared() -> None:
 def _outdate(predictions: Sequence[UUID], reason: str, now: datetime) -> None:
     """Takes back what may hold one of the predictions. It errs on the safe side: a prediction with
     a label, of a revision that was asked for, between the first row and the last one, or in what
-    is being written."""
+    is being written. Before any event, as the worker that finishes one does it."""
     labelled = _labelled(predictions)
     if not labelled:
         return

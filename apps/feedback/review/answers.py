@@ -7,11 +7,14 @@ from typing import Any
 
 from django.db import transaction
 
+from apps.audit import services as audit
 from apps.core.errors import Conflict, Invalid
 from apps.deployments.services import model_of
 from apps.feedback.authors import Author
 from apps.feedback.models import Claim, Evaluation, ReviewCase
+from apps.feedback.review.blind import is_hidden
 from apps.feedback.review.claims import Gone, hold, locked, own
+from apps.feedback.review.models import UNDO_WITHIN
 from apps.feedback.services.evaluations import (
     Judgement,
     checked_wish,
@@ -23,7 +26,6 @@ from apps.predictions.models import PredictionRecord
 
 Claimed = Claim.State
 Case = ReviewCase.State
-UNDO_WITHIN = timedelta(minutes=10)
 
 
 @transaction.atomic
@@ -42,6 +44,23 @@ def reveal(*, claim: Claim, first_answer: Any, by: Author, now: datetime) -> Cla
     current.first_answer = _first(prediction, first_answer)
     current.revealed_at = now
     current.save()
+    return current
+
+
+@transaction.atomic
+def look(*, claim: Claim, by: Author, now: datetime) -> Claim:
+    """Blind mode: the reviewer leaves the case to others for good and may see the output, which
+    an event says. Raises Conflict where nothing is hidden from them."""
+    own(claim, by.id)
+    case, current = locked(claim)
+    if not is_hidden(current, now=now):
+        raise Conflict("Nothing of this case is hidden from you.")
+    if current.state == Claimed.HELD:
+        case.taken -= 1
+        case.save(update_fields=["taken"])
+    current.state, current.ended_at, current.revealed_at = Claimed.SKIPPED, now, now
+    current.save(update_fields=["state", "ended_at", "revealed_at"])
+    _note_look(case, by, now)
     return current
 
 
@@ -87,8 +106,9 @@ def undo(*, claim: Claim, by: Author, now: datetime) -> Claim:
     case, current = locked(claim)
     _check_undo(case, current, now)
     was_answered = current.state == Claimed.ANSWERED
-    if current.evaluation is not None:
-        withdraw_evaluation(evaluation=current.evaluation, prediction=prediction, by=by, now=now)
+    said = current.evaluation
+    if said is not None and said.verdict != Evaluation.Verdict.WITHDRAWN:
+        withdraw_evaluation(evaluation=said, prediction=prediction, by=by, now=now)
     current.state, current.evaluation = Claimed.HELD, None
     current.verdict = current.outcome = current.ended_at = None
     current.until = now + timedelta(minutes=case.queue.claim_minutes)
@@ -178,6 +198,8 @@ def _check_undo(case: ReviewCase, claim: Claim, now: datetime) -> None:
         minutes = int(UNDO_WITHIN.total_seconds() // 60)
         text = f"More than {minutes} minutes have passed. Correct the evaluation instead, on the "
         raise Conflict(text + "page of its prediction.")
+    if claim.state == Claimed.SKIPPED and case.queue.is_blind and _has_looked(claim):
+        raise Conflict("You have seen the output of this case, so it stays with others.")
     later = Claim.objects.filter(
         reviewer=claim.reviewer_id,
         case__queue=case.queue,
@@ -186,6 +208,29 @@ def _check_undo(case: ReviewCase, claim: Claim, now: datetime) -> None:
     )
     if later.exists():
         raise Conflict("Only the last answer can be undone, and there is a later one.")
+
+
+def _has_looked(claim: Claim) -> bool:
+    return claim.revealed_at is not None and claim.first_answer is None
+
+
+def _note_look(case: ReviewCase, by: Author, now: datetime) -> None:
+    deployment = case.queue.deployment
+    audit.record(
+        name="review.looked",
+        by=by.actor,
+        workspace_id=deployment.workspace_id,
+        object_type="review_case",
+        object_id=case.id,
+        object_name=deployment.name,
+        data={
+            "predictionId": case.prediction_id,
+            "deploymentId": deployment.id,
+            "queueId": case.queue_id,
+            "queue": case.queue.name,
+        },
+        at=now,
+    )
 
 
 def _reopen(case: ReviewCase, claim: Claim, was_answered: bool) -> None:

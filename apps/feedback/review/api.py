@@ -168,6 +168,18 @@ class Reveal(ReviewView):
         return Response(_claim_out(revealed))
 
 
+class Look(ReviewView):
+    """Blind mode: leaves the case to others, and lets the caller see what was hidden."""
+
+    @extend_schema(request=None, responses=_ANSWER)
+    def post(self, request, workspace, deployment, queue, claim):
+        found = self.claim(request, workspace, deployment, queue, claim)
+        left = answers.look(
+            claim=found, by=author_of_call(request.user, request.auth), now=timezone.now()
+        )
+        return Response(_claim_out(left))
+
+
 class Answer(ReviewView):
     @extend_schema(request=AnswerIn, responses=_ANSWER)
     def post(self, request, workspace, deployment, queue, claim):

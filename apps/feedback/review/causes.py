@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from apps.feedback.review.wording import percent
+
 REQUESTED = 3.0
 BY_RULE = 1.5
 _STEPS = 2**64
@@ -75,7 +77,7 @@ class Chances:
             return None
         found = list(causes)
         if is_drawn:
-            words = f"Drawn at random, as {self.audit:.1%} of all are"
+            words = f"Drawn at random, as {percent(self.audit)} of all are"
             found.append(Cause("audit", words, 1 + self.draws.place("order", prediction)))
         return Entry(
             prediction_id=prediction,

@@ -2,9 +2,11 @@
 
 Two people never hold the same case beyond what it wants: a case counts in `taken` who holds or
 judged it, and whoever changes that, or a claim, holds the lock of the case's row. A row that
-somebody has locked is passed over. Locks go in the order prediction, case, claim.
+somebody has locked is passed over. Locks go in the order prediction, case, claim, and several of
+one kind in the order of their ids.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +18,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from apps.accounts.models import User
 from apps.core.errors import Conflict, DomainError, Invalid
 from apps.feedback.models import Claim, Evaluation, ReviewCase, ReviewQueue
+from apps.feedback.review.blind import hidden_from
 from apps.feedback.review.texts import keepable
 from apps.feedback.services.evaluations import LONGEST_COMMENT
 from apps.predictions.models import PredictionRecord
@@ -35,8 +38,9 @@ class Gone(DomainError):
 @transaction.atomic
 def claim_next(*, queue: ReviewQueue, reviewer: User, now: datetime) -> Claim | None:
     """The case that the reviewer holds already, else the first that waits for them; None where
-    none does. Never one that they judged, skipped, or evaluated elsewhere."""
-    _alone(queue, reviewer)
+    none does. Never one that they judged, skipped, or evaluated elsewhere; nor one that they judge
+    in another queue, where either of both is blind."""
+    _alone(reviewer)
     return _held(queue, reviewer, now) or _taken(queue, reviewer, now)
 
 
@@ -45,7 +49,7 @@ def next_after(*, claim: Claim, now: datetime) -> Claim | None:
     """Another case for the same reviewer, so that it can be loaded while this one is judged; the
     one that they hold beside it, where they do."""
     queue, reviewer = claim.case.queue, claim.reviewer
-    _alone(queue, reviewer)
+    _alone(reviewer)
     return _held(queue, reviewer, now, but=claim.id) or _taken(queue, reviewer, now)
 
 
@@ -70,7 +74,7 @@ def release(*, claim: Claim, now: datetime) -> Claim:
 @transaction.atomic
 def release_all(*, queue: ReviewQueue, reviewer: User, now: datetime) -> int:
     """Gives back all that the reviewer holds in a queue; returns how many."""
-    held = list(Claim.objects.filter(reviewer=reviewer, state=State.HELD, case__queue=queue))
+    held = _holds(queue, reviewer)
     for claim in held:
         case, current = locked(claim)
         if current.state == State.HELD:
@@ -114,9 +118,10 @@ def own(claim: Claim, reviewer_id: str) -> None:
 
 def _take_up(case: ReviewCase, claim: Claim) -> None:
     """A hold that ended begins again."""
-    others = Claim.objects.filter(
-        case=case, reviewer=claim.reviewer_id, state__in=(State.HELD, State.ANSWERED)
-    ).exclude(id=claim.id)
+    mine = Claim.objects.filter(case=case, reviewer=claim.reviewer_id).exclude(id=claim.id)
+    if mine.filter(state=State.SKIPPED).exists():
+        raise Conflict("You left this case to others since; go on with the next case.")
+    others = mine.filter(state__in=(State.HELD, State.ANSWERED))
     is_full = case.state not in ReviewCase.OPEN or case.taken >= case.wanted
     if is_full or others.exists():
         text = "Your time with this case ran out, and somebody else has it now. "
@@ -125,10 +130,11 @@ def _take_up(case: ReviewCase, claim: Claim) -> None:
     case.save(update_fields=["taken"])
 
 
-def _alone(queue: ReviewQueue, reviewer: User) -> None:
-    """Lets two browsers of one person come one after the other, until the transaction ends."""
+def _alone(reviewer: User) -> None:
+    """Lets two browsers of one person come one after the other, until the transaction ends; in
+    whatever queue, since what they hold in one decides over another."""
     with connection.cursor() as cursor:
-        key = f"deeploy review {queue.id} {reviewer.id}"
+        key = f"deeploy review {reviewer.id}"
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
 
 
@@ -136,10 +142,7 @@ def _held(
     queue: ReviewQueue, reviewer: User, now: datetime, but: UUID | None = None
 ) -> Claim | None:
     """The first case that the reviewer holds and can judge; others are given back."""
-    held = Claim.objects.filter(reviewer=reviewer, state=State.HELD, case__queue=queue)
-    for claim in held.order_by("id"):
-        if claim.id == but:
-            continue
+    for claim in _holds(queue, reviewer, but):
         case, current = locked(claim)
         if current.state != State.HELD:
             continue
@@ -151,6 +154,17 @@ def _held(
     return None
 
 
+def _holds(queue: ReviewQueue, reviewer: User, but: UUID | None = None) -> list[Claim]:
+    """What the reviewer holds, oldest first. Several cases are locked at once, in their order:
+    another reviewer may hold the same ones."""
+    held = Claim.objects.filter(reviewer=reviewer, state=State.HELD, case__queue=queue)
+    found = [each for each in held.order_by("id") if each.id != but]
+    if len(found) > 1:
+        cases = ReviewCase.objects.filter(id__in=[each.case_id for each in found])
+        list(cases.select_for_update().order_by("id").values_list("id", flat=True))
+    return found
+
+
 def _can_judge(case: ReviewCase, reviewer: User) -> bool:
     if case.state not in ReviewCase.OPEN:
         return False
@@ -160,8 +174,9 @@ def _can_judge(case: ReviewCase, reviewer: User) -> bool:
 def _taken(queue: ReviewQueue, reviewer: User, now: datetime) -> Claim | None:
     """Takes the first case that wants somebody, passing over those that others take just now."""
     _expire(queue, now)
+    hidden = {} if queue.is_blind else hidden_from(reviewer, now=now)
     while True:
-        case = _waiting(queue, reviewer).first()
+        case = _waiting(queue, reviewer, hidden).first()
         if case is None:
             return None
         if _has_content(case.prediction_id):
@@ -170,7 +185,11 @@ def _taken(queue: ReviewQueue, reviewer: User, now: datetime) -> Claim | None:
         case.save(update_fields=["state", "closed_at", "causes"])
 
 
-def _waiting(queue: ReviewQueue, reviewer: User) -> QuerySet[ReviewCase]:
+def _waiting(
+    queue: ReviewQueue, reviewer: User, hidden: Collection[UUID] = ()
+) -> QuerySet[ReviewCase]:
+    """Of other queues' cases an assisted one shows none that is `hidden`, and a blind one takes
+    none that the reviewer may have met there."""
     met = Claim.objects.filter(
         case=OuterRef("id"),
         reviewer=reviewer,
@@ -179,6 +198,13 @@ def _waiting(queue: ReviewQueue, reviewer: User) -> QuerySet[ReviewCase]:
     evaluated = _evaluated(reviewer).filter(prediction_id=OuterRef("prediction_id"))
     rows = ReviewCase.objects.select_for_update(skip_locked=True, of=("self",))
     found = rows.filter(queue=queue, state__in=ReviewCase.OPEN, taken__lt=F("wanted"))
+    if hidden:
+        found = found.exclude(prediction_id__in=hidden)
+    if queue.is_blind:
+        elsewhere = Claim.objects.filter(
+            reviewer=reviewer, case__prediction_id=OuterRef("prediction_id")
+        )
+        found = found.exclude(Exists(elsewhere.exclude(case__queue=queue)))
     return found.exclude(Exists(met)).exclude(Exists(evaluated)).order_by("-priority", "id")
 
 

@@ -2,6 +2,7 @@
 
 It goes by the seals of the log's writers, as the rollups do: each prediction is looked at once,
 however late its commit and whoever dies in between. A chunk is one transaction with the progress.
+Its locks go in the order of everybody: predictions by their ids, block after block, then cases.
 """
 
 import itertools
@@ -79,6 +80,7 @@ class _Chunk:
     selections: Selections
     now: datetime
     hours: dict[datetime, Counter[str]] = field(default_factory=dict)
+    asked: dict[UUID, Entry | None] = field(default_factory=dict)
 
     def look(self, records: Sequence[PredictionRecord]) -> None:
         """One block of predictions, none of them erased."""
@@ -89,12 +91,11 @@ class _Chunk:
             if (entry := self.chances.entry(record.id, causes[record.id])) is not None
         }
         asked = self._asked_for([record.id for record in records])
-        kept = _unerased(list(entries))
-        for case in asked.values():
-            self._merge(case, entries.get(case.prediction_id))
-        new = [entries[each] for each in kept if each not in asked]
+        self.asked |= {each: entries.get(each) for each in asked}
+        kept = _unerased([each for each in entries if each not in asked])
+        new = [entries[each] for each in kept]
         ReviewCase.objects.bulk_create([self._case(entry) for entry in new], batch_size=500)
-        self._count(records, new, list(asked.values()))
+        self._count(records, new)
         if self.queue.known_wrong_share:
             draws = self.chances.draws
             count = sum(
@@ -109,12 +110,20 @@ class _Chunk:
             more = {name: F(name) + number for name, number in counts.items()}
             ReviewHour.objects.filter(queue=self.queue, at=at).update(**more)
 
-    def _asked_for(self, ids: list[UUID]) -> dict[UUID, ReviewCase]:
-        """Cases that a person's request made before their prediction was looked at."""
+    def merge_asked(self) -> None:
+        """Last, because it locks cases."""
         found = ReviewCase.objects.select_for_update().filter(
-            queue=self.queue, prediction_id__in=ids
+            queue=self.queue, prediction_id__in=self.asked
         )
-        return {case.prediction_id: case for case in found.order_by("id")}
+        for case in found.order_by("id"):
+            self._merge(case, self.asked[case.prediction_id])
+            self._add(case.prediction_id, case.is_certain, case.is_drawn)
+
+    def _asked_for(self, ids: list[UUID]) -> list[UUID]:
+        """Those with a case already: a person's request made it before they were looked at. None
+        is made meanwhile, since who asks waits for the queue."""
+        found = ReviewCase.objects.filter(queue=self.queue, prediction_id__in=ids)
+        return list(found.values_list("prediction_id", flat=True))
 
     def _merge(self, case: ReviewCase, entry: Entry | None) -> None:
         case.is_of_stream = True
@@ -138,18 +147,11 @@ class _Chunk:
             wanted=entry.wanted,
         )
 
-    def _count(
-        self,
-        records: Sequence[PredictionRecord],
-        entries: Sequence[Entry],
-        asked: Sequence[ReviewCase],
-    ) -> None:
+    def _count(self, records: Sequence[PredictionRecord], entries: Sequence[Entry]) -> None:
         for record in records:
             self._hour(record.id)["looked"] += 1
         for entry in entries:
             self._add(entry.prediction_id, entry.is_certain, entry.is_drawn)
-        for case in asked:
-            self._add(case.prediction_id, case.is_certain, case.is_drawn)
 
     def _add(self, prediction: UUID, is_certain: bool, is_drawn: bool) -> None:
         hour = self._hour(prediction)
@@ -180,6 +182,7 @@ def _take_chunk(queue: ReviewQueue, selections: Selections, now: datetime) -> in
     for block in _blocks(current, progress.writer, seals):
         chunk.look(block)
         looked += len(block)
+    chunk.merge_asked()
     chunk.keep_hours()
     progress.seal = seals[-1].number
     progress.save()

@@ -5,6 +5,7 @@ was looked at. `apps.feedback.models` imports them, so that Django finds them.
 """
 
 import os
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from apps.accounts.models import User
 from apps.core.ids import made_at
 from apps.core.models import Record
 from apps.deployments.models import Deployment
+
+UNDO_WITHIN = timedelta(minutes=10)
 
 
 def _new_key() -> bytes:
@@ -214,9 +217,11 @@ class Claim(Record):
     """One person's hold on a case, and what came of it.
 
     `draft`: what was typed so far, kept when the hold ends; `first_answer`: what was said before
-    the model's output was revealed, at `revealed_at`. `verdict` and `outcome` (the class or value
-    that is right instead, as in `Evaluation.desired_outcome`) repeat the answer, `evaluation` is
-    it; a known error's answer is nowhere but here. `is_adjudication`: it decides between others.
+    the model's output was revealed, at `revealed_at`; revealed without it, the reviewer looked
+    instead of answering. `verdict` and `outcome` (the class or value that is right instead, as in
+    `Evaluation.desired_outcome`) are what was answered, and stay so; `evaluation` is what its
+    author says now, a later correction. A known error's answer is nowhere but here.
+    `is_adjudication`: it decides between others.
     """
 
     class State(models.TextChoices):

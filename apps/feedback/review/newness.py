@@ -10,6 +10,7 @@ import pandas as pd
 
 from apps.feedback.review.causes import Cause
 from apps.feedback.review.subjects import Model, Subject, as_number
+from apps.feedback.review.wording import percent
 from apps.feedback.statistics.novelty import NEAREST, Novelty, Reference, novelty, reference_of
 from apps.registry import storage
 from apps.registry.models import ModelVersion
@@ -45,7 +46,7 @@ class Newness:
         if found.percentile < self.percentile:
             return None
         named = [self.model.label(name) for name in (*found.unseen, *found.outside)][:_NAMED]
-        words = f"It is farther from the reference data than {found.percentile:.1%} of it"
+        words = f"It is farther from the reference data than {percent(found.percentile)} of it"
         if named:
             words += f", above all in {', '.join(named)}"
         return Cause("new", words, 1 + found.percentile)

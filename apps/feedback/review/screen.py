@@ -9,10 +9,17 @@ from django.utils.module_loading import import_string
 from apps.deployments.services import model_of
 from apps.deployments.transformers import input_metadata
 from apps.feedback.models import Claim, ReviewQueue
-from apps.feedback.review.answers import UNDO_WITHIN
+from apps.feedback.review.blind import hidden_from
 from apps.feedback.review.forms import FirstAnswerForm, JudgementForm
-from apps.feedback.review.selectors import Progress, last_ended, progress_of, shown
-from apps.feedback.review.similar import similar_to
+from apps.feedback.review.models import UNDO_WITHIN
+from apps.feedback.review.selectors import (
+    Progress,
+    correction_of,
+    last_ended,
+    progress_of,
+    shown,
+)
+from apps.feedback.review.similar import Similar, similar_to
 from apps.feedback.review.subjects import Model
 from apps.predictions.models import PredictionRecord
 from apps.predictions.presentation import facts, probabilities, sentence
@@ -43,6 +50,7 @@ def context_of(
         "kind": kind,
         "is_held": claim.state not in (Claim.State.ANSWERED, Claim.State.SKIPPED),
         "is_erased": record.output is None,
+        "correction": correction_of(claim),
         "is_ahead": is_ahead,
         "problem": problem,
         "shown": seen,
@@ -57,11 +65,12 @@ def context_of(
         "said": said,
         "sure": sure,
         "probabilities": probabilities(record, model.metadata),
-        "others": [(each, _reason(each)) for each in seen.others],
+        "others": [(each, _reason(each), correction_of(each)) for each in seen.others],
+        "are_unsure": all(each.verdict == "unsure" for each in seen.others),
         "causes": seen.causes,
         "found_by": [each for each in seen.causes if each["kind"] != "request"],
         "choices": [each for each in choices_of(model, record, kind) if each != record.outcome],
-        "similar": [] if record.output is None else similar_to(record, model),
+        "similar": _similar(claim, record, model, now),
         "form": form,
         "verdicts": VERDICTS,
     }
@@ -132,6 +141,12 @@ def _facts(record: PredictionRecord) -> list[dict[str, Any]]:
         is_new = bool(categories) and value is not None and str(value) not in categories
         found.append({"fact": fact, "is_outside": fact.is_outside, "is_new": is_new})
     return found
+
+
+def _similar(claim: Claim, record: PredictionRecord, model: Model, now: datetime) -> list[Similar]:
+    if record.output is None:
+        return []
+    return similar_to(record, model, hidden=hidden_from(claim.reviewer, now=now))
 
 
 def _reason(claim: Claim) -> str:

@@ -12,7 +12,7 @@ from django.http import Http404
 
 from apps.accounts.models import User, Workspace
 from apps.deployments.models import Deployment
-from apps.feedback.models import Claim, ReviewCase, ReviewQueue
+from apps.feedback.models import Claim, Evaluation, ReviewCase, ReviewQueue
 from apps.feedback.review.causes import REQUESTED
 
 _DAY = timedelta(days=1)
@@ -104,6 +104,15 @@ def shown(claim: Claim) -> Shown:
             answered.exclude(id=claim.id).select_related("reviewer", "evaluation", "case__queue")
         )
     return Shown(shows_output=True, causes=list(case.causes), others=others)
+
+
+def correction_of(claim: Claim) -> Evaluation | None:
+    """What its reviewer said of the prediction after the answer, on its page; a withdrawal, too.
+    The answer stays what it was."""
+    said = claim.evaluation
+    if said is None or claim.ended_at is None or said.at <= claim.ended_at:
+        return None
+    return said
 
 
 def progress_of(

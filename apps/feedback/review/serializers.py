@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.feedback.models import Claim, ReviewCase, ReviewQueue
-from apps.feedback.review.selectors import Progress, Shown
+from apps.feedback.review.selectors import Progress, Shown, correction_of
 from apps.feedback.review.services import Preview
 from apps.feedback.review.settings import QueueSettings, wire_name
 from apps.feedback.serializers import ShownIn
@@ -143,6 +143,7 @@ def claim_out(claim: Claim, record: PredictionRecord, shown: Shown) -> dict[str,
         "firstAnswer": claim.first_answer,
         "draft": claim.draft,
         "verdict": claim.verdict,
+        "correction": _correction_out(claim),
         "evaluationId": str(claim.evaluation_id) if claim.evaluation_id else None,
     }
 
@@ -152,8 +153,21 @@ def _other_out(claim: Claim) -> dict[str, Any]:
         "reviewer": str(claim.reviewer),
         "verdict": claim.verdict,
         "desiredClass": claim.outcome,
+        "correction": _correction_out(claim),
         "comment": claim.draft.get("comment", ""),
         "reason": claim.draft.get("reason", ""),
+    }
+
+
+def _correction_out(claim: Claim) -> dict[str, Any] | None:
+    """What the reviewer said later; the verdict of the case stays."""
+    said = correction_of(claim)
+    if said is None:
+        return None
+    return {
+        "verdict": said.verdict,
+        "desiredClass": said.desired_outcome,
+        "at": said.at.isoformat(),
     }
 
 

@@ -1,6 +1,6 @@
 """Past cases like the one that is judged, of which somebody knows more than the model said."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -30,11 +30,14 @@ class Similar:
     feedback: Feedback
 
 
-def similar_to(record: PredictionRecord, model: Model, *, most: int = 4) -> list[Similar]:
+def similar_to(
+    record: PredictionRecord, model: Model, *, hidden: Collection[UUID] = (), most: int = 4
+) -> list[Similar]:
     """The nearest of the newest 1,000 predictions of the deployment with an actual or an
-    evaluation, by the distance that novelty has; none for models without named features."""
+    evaluation, by the distance that novelty has, but none that is `hidden`; none for models
+    without named features."""
     case = subject_of(record, model)
-    records = _known(record)
+    records = [each for each in _known(record) if each.id not in hidden]
     subjects = [subject_of(each, model) for each in records]
     names = [name for name in model.features if name in case.values]
     if not names or not records:

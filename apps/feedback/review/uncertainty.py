@@ -16,6 +16,7 @@ from apps.deployments.models import Deployment
 from apps.feedback.models import Actual
 from apps.feedback.review.causes import Cause
 from apps.feedback.review.subjects import FIELDS, Model, Subject, subject_of
+from apps.feedback.review.wording import percent
 from apps.feedback.statistics.conformal import (
     ClassCalibration,
     NumberCalibration,
@@ -75,7 +76,7 @@ class Uncertainty:
         names = [str(name) for name, is_in in zip(known.classes, held, strict=True) if is_in]
         if len(names) == 1:
             return None
-        sure = f"with {1 - self.alpha:.0%} certainty"
+        sure = f"with {percent(1 - self.alpha)} certainty"
         shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
         words = f"It may be any of {shown} {sure}" if names else f"No class fits it {sure}"
         return Cause("uncertain", words, 1 + float(uncertainty))

@@ -24,6 +24,7 @@ urlpatterns = [
     path(_C, views.case, name="case"),
     path(f"{_C}first/", views.first, name="first"),
     path(f"{_C}answer/", views.answer, name="answer"),
+    path(f"{_C}look/", views.look, name="look"),
     path(f"{_C}skip/", views.skip, name="skip"),
     path(f"{_C}draft/", views.draft, name="draft"),
     path(f"{_C}ahead/", views.ahead, name="ahead"),

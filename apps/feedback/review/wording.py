@@ -19,6 +19,11 @@ KINDS = {
 }
 
 
+def percent(share: float) -> str:
+    """`99.5 %`, `2 %`: one decimal where there is one, with a no-break space."""
+    return f"{100 * share:.1f}".removesuffix(".0") + "\u00a0%"
+
+
 def rule_words(rule: dict[str, Any], model: Model) -> str:
     """`Income is at least 900 EUR`: what a rule takes."""
     kind = rule["kind"]

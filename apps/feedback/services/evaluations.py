@@ -14,7 +14,7 @@ from apps.core.errors import Conflict, DomainError, Invalid
 from apps.deployments.services import model_of
 from apps.feedback.authors import Author
 from apps.feedback.commitment import commit
-from apps.feedback.models import Evaluation
+from apps.feedback.models import Claim, Evaluation
 from apps.feedback.values import Unfit, Value, read_wish
 from apps.predictions.models import PredictionRecord
 
@@ -187,6 +187,9 @@ def _save(
     made.supersedes = before
     commit(made)
     made.save(force_insert=True)
+    if before is not None:
+        # What was answered in a queue stays with the claim; this is what its author says now.
+        Claim.objects.filter(evaluation=before).update(evaluation=made)
     deployment = prediction.deployment
     audit.record(
         name=name,

@@ -12,7 +12,7 @@ Falkman 2015, Annals of Mathematics and Artificial Intelligence 74, 67-94; Bates
 Annals of Statistics 51, 149-178), up to the one row that a left-out row lacks.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ Codes = NDArray[np.int64]
 
 NEAREST = 5
 _MISSING, _UNSEEN = -1, -2
-_AT_ONCE = 4_000_000
+_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -86,20 +86,18 @@ def novelty(reference: Reference, columns: Mapping[str, Sequence[Any]]) -> list[
     given = missing | dict(columns)
     places = _placed(given, reference.numbers, reference._sorted, size)
     kinds = _coded(given, reference.categories, reference._codes, size)
-    found = []
-    for place, kind in zip(places, kinds, strict=True):
-        apart = _distances(place[None], kind[None], reference._places, reference._kinds)[0]
-        distance = float(np.partition(apart, reference.nearest - 1)[: reference.nearest].mean())
-        nearer = int(np.searchsorted(reference._own, distance - 1e-12))
-        found.append(
-            Novelty(
-                nearer / (reference.size + 1),
-                distance,
-                _named(reference.categories, kind == _UNSEEN),
-                _named(reference.numbers, (place < 0) | (place > 1)),
-            )
+    apart = _nearest_apart(places, kinds, reference)
+    nearer = np.searchsorted(reference._own, apart - 1e-12) / (reference.size + 1)
+    is_unseen, is_outside = kinds == _UNSEEN, (places < 0) | (places > 1)
+    return [
+        Novelty(
+            float(nearer[row]),
+            float(apart[row]),
+            _named(reference.categories, is_unseen[row]),
+            _named(reference.numbers, is_outside[row]),
         )
-    return found
+        for row in range(size)
+    ]
 
 
 def nearest(
@@ -130,25 +128,54 @@ def nearest(
 
 def _own_distances(places: Floats, kinds: Codes, nearest: int) -> Floats:
     """For every row the mean distance to the nearest others."""
-    size = len(places)
-    step = max(1, _AT_ONCE // (size * max(1, places.shape[1] + kinds.shape[1])))
-    own = np.empty(size)
-    for start in range(0, size, step):
-        rows = slice(start, min(start + step, size))
+    own = np.empty(len(places))
+    for rows in _slices(len(places), len(places)):
         apart = _distances(places[rows], kinds[rows], places, kinds)
-        apart[np.arange(len(apart)), np.arange(size)[rows]] = np.inf
-        own[rows] = np.partition(apart, nearest - 1, axis=1)[:, :nearest].mean(axis=1)
+        apart[np.arange(len(apart)), np.arange(rows.start, rows.stop)] = np.inf
+        own[rows] = _mean_of_least(apart, nearest)
     return own
 
 
+def _nearest_apart(places: Floats, kinds: Codes, reference: Reference) -> Floats:
+    """For every case the mean distance to the nearest reference rows."""
+    found = np.empty(len(places))
+    for rows in _slices(len(places), reference.size):
+        apart = _distances(places[rows], kinds[rows], reference._places, reference._kinds)
+        found[rows] = _mean_of_least(apart, reference.nearest)
+    return found
+
+
+def _slices(size: int, others: int) -> Iterator[slice]:
+    """As many rows at once as a processor's cache takes distances to the others."""
+    step = max(1, _AT_ONCE // max(1, others))
+    return (slice(start, min(start + step, size)) for start in range(0, size, step))
+
+
+def _mean_of_least(apart: Floats, count: int) -> Floats:
+    least = np.partition(apart, count - 1, axis=1)[:, :count]
+    return np.asarray(least.mean(axis=1), dtype=np.float64)
+
+
 def _distances(places: Floats, kinds: Codes, others: Floats, other_kinds: Codes) -> Floats:
-    """The distance of every case to every other."""
-    gaps = np.abs(places[:, None, :] - others[None])
-    is_missing = np.isnan(places)[:, None, :], np.isnan(others)[None]
-    gaps = np.where(is_missing[0] | is_missing[1], is_missing[0] != is_missing[1], gaps)
-    unlike = kinds[:, None, :] != other_kinds[None]
-    features = max(1, places.shape[1] + kinds.shape[1])
-    return np.asarray((gaps.sum(axis=2) + unlike.sum(axis=2)) / features, dtype=np.float64)
+    """The distance of every case to every other, feature after feature: nothing is held that
+    is larger than the answer."""
+    total = np.zeros((len(places), len(others)))
+    for mine, theirs in zip(places.T, others.T, strict=True):
+        total += _gaps(mine, theirs)
+    for mine, theirs in zip(kinds.T, other_kinds.T, strict=True):
+        total += mine[:, None] != theirs
+    total /= max(1, places.shape[1] + kinds.shape[1])
+    return total
+
+
+def _gaps(mine: Floats, theirs: Floats) -> Floats:
+    gaps = np.abs(mine[:, None] - theirs)
+    my_gaps, their_gaps = np.isnan(mine), np.isnan(theirs)
+    if my_gaps.any() or their_gaps.any():
+        gaps[my_gaps] = 1.0
+        gaps[:, their_gaps] = 1.0
+        gaps[np.ix_(my_gaps, their_gaps)] = 0.0
+    return gaps
 
 
 def _placed(

@@ -10,7 +10,8 @@ from apps.core.errors import DomainError
 from apps.predictions import services
 from apps.predictions.forms import ErasureForm
 from apps.predictions.selectors import predictions_of
-from apps.predictions.views.loading import head, load_deployment, load_prediction
+from apps.predictions.sight import veiled, withheld_from
+from apps.predictions.views.loading import head, load_deployment, load_record
 from apps.predictions.views.record import render_prediction
 
 _MOST_LISTED = 50
@@ -18,7 +19,7 @@ _MOST_LISTED = 50
 
 @require_POST
 def erase(request, workspace_slug, identifier):
-    record = load_prediction(request, workspace_slug, identifier, "prediction.erase")
+    record = load_record(request, workspace_slug, identifier, "prediction.erase")
     form = ErasureForm(request.POST)
     if not form.is_valid():
         return render_prediction(request, record, form, status=400)
@@ -60,7 +61,7 @@ def erase_case(request, workspace_slug, slug):
         "form": form,
         "custom_id": custom_id,
         "count": found.count(),
-        "rows": found[:_MOST_LISTED],
+        "rows": veiled(found[:_MOST_LISTED], withheld_from(request.user)),
         "most": services.MOST_AT_ONCE,
     }
     status = 400 if form.errors else 200

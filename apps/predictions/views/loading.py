@@ -11,6 +11,7 @@ from apps.deployments.selectors import condition, find_deployment
 from apps.deployments.transformers import input_metadata
 from apps.predictions.models import PredictionRecord
 from apps.predictions.selectors import find_prediction
+from apps.predictions.sight import require_sight
 
 
 def load_deployment(request, workspace_slug, slug, action) -> Deployment:
@@ -21,6 +22,13 @@ def load_deployment(request, workspace_slug, slug, action) -> Deployment:
 
 
 def load_prediction(request, workspace_slug, identifier, action) -> PredictionRecord:
+    """For pages that show the output or what was said of it; 403 while that is withheld."""
+    record = load_record(request, workspace_slug, identifier, action)
+    require_sight(request.user, record)
+    return record
+
+
+def load_record(request, workspace_slug, identifier, action) -> PredictionRecord:
     workspace = workspace_for(request, workspace_slug)
     record = find_prediction(workspace, identifier)
     require(request.user, action, workspace)

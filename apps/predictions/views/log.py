@@ -1,6 +1,8 @@
 """The log of a deployment: filtered, live, and as a file."""
 
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -13,14 +15,17 @@ from apps.core.query import Filter
 from apps.deployments.import_views import waiting
 from apps.deployments.models import Deployment
 from apps.predictions import exporting, services
-from apps.predictions.companion import companion
+from apps.predictions.companion import Cell, companion
 from apps.predictions.forms import FilterForm
 from apps.predictions.models import PredictionRecord
 from apps.predictions.presentation import facts
 from apps.predictions.selectors import page, predictions_of, refused_requests_of
+from apps.predictions.sight import veiled, veiled_pages, withheld_from
 from apps.predictions.views.loading import head, id_in, is_fragment, load_deployment, metadata_of
 
 _MAIN_FEATURES = 3
+# Filters by what the model said; those of the companion are by what was said of it.
+_TELLING = ("outcome", "min_score", "max_score")
 
 
 @require_GET
@@ -33,7 +38,9 @@ def prediction_list(request, workspace_slug, slug):
     wanted = form.cleaned_data if form.is_valid() else {}
     refused = bool(wanted.get("show"))
     before, after = id_in(request, "before"), id_in(request, "after")
-    found = found_by(deployment, wanted) if form.is_valid() else PredictionRecord.objects.none()
+    withheld = withheld_from(request.user)
+    nothing = PredictionRecord.objects.none()
+    found = found_by(deployment, wanted, withheld) if form.is_valid() else nothing
     shown = page(found, before=before, after=after)
     main = _main(metadata)
     context = head(deployment, "predictions") | {
@@ -41,7 +48,7 @@ def prediction_list(request, workspace_slug, slug):
         "page": shown,
         "refused": refused,
         "main": [feature.get("label") or feature["name"] for feature in main],
-        "rows": shown.rows if refused else _rows(shown.rows, metadata),
+        "rows": shown.rows if refused else _rows(veiled(shown.rows, withheld), metadata),
         "columns": companion().columns,
         "filtered": any(value not in ("", None) for value in wanted.values()),
         "case": wanted.get("custom_id", ""),
@@ -76,15 +83,20 @@ def export(request, workspace_slug, slug):
     )
     content_type, write = exporting.WRITERS[format_]
     names = [feature["name"] for feature in metadata.get("features") or []]
-    pages = exporting.pages_of(found_by(deployment, form.cleaned_data))
+    withheld = withheld_from(request.user)
+    found = found_by(deployment, form.cleaned_data, withheld)
+    pages = veiled_pages(exporting.pages_of(found), withheld)
     response = StreamingHttpResponse(write(pages, names), content_type=content_type)
     name = f"{deployment.slug}-predictions-{timezone.now():%Y%m%d-%H%M%S}.{format_}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
-def found_by(deployment: Deployment, wanted: dict[str, Any]) -> QuerySet[Any]:
-    """The rows that a valid filter asks for."""
+def found_by(
+    deployment: Deployment, wanted: dict[str, Any], withheld: Collection[UUID] = ()
+) -> QuerySet[Any]:
+    """The rows that a valid filter asks for; without those of `withheld` output where the filter
+    would tell what it is."""
     times = {"start": wanted.get("start"), "end": wanted.get("end")}
     if show := wanted.get("show"):
         return refused_requests_of(deployment, kind=show, **times)
@@ -101,6 +113,8 @@ def found_by(deployment: Deployment, wanted: dict[str, Any]) -> QuerySet[Any]:
     for name, condition in companion().filters.items():
         if value := wanted.get(name):
             found = found.filter(condition(Filter(name, "eq", (value,))))
+    if any(wanted.get(name) not in ("", None) for name in (*_TELLING, *companion().filters)):
+        found = found.exclude(id__in=withheld)
     return found.select_related("request", "revision")
 
 
@@ -113,7 +127,8 @@ def _main(metadata: dict[str, Any]) -> list[dict[str, Any]]:
 def _rows(records: list[PredictionRecord], metadata: dict[str, Any]) -> list[dict[str, Any]]:
     """Each prediction with its main facts and with what stands beside it."""
     found, main = companion(), len(_main(metadata))
-    cells = found.cells(records)
+    cells = dict.fromkeys((each.id for each in records), [Cell("–")] * len(found.columns))
+    cells |= found.cells([each for each in records if not each.is_withheld])
     return [
         {
             "record": record,

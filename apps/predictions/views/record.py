@@ -12,17 +12,19 @@ from apps.accounts.access import can, require, workspace_for
 from apps.audit.models import Event, Seal
 from apps.deployments.services import model_of
 from apps.deployments.transformers import input_metadata
+from apps.predictions.companion import Withheld
 from apps.predictions.forms import ErasureForm
 from apps.predictions.models import LogRecord, PredictionRecord
 from apps.predictions.presentation import facts, probabilities, sentence, shortened
 from apps.predictions.selectors import count_of_case, find_request
+from apps.predictions.sight import veiled, withheld_from
 from apps.predictions.verification import content_of, steps_of
-from apps.predictions.views.loading import is_fragment, load_prediction
+from apps.predictions.views.loading import is_fragment, load_record
 
 
 @require_GET
 def prediction(request, workspace_slug, identifier):
-    record = load_prediction(request, workspace_slug, identifier, "prediction.view")
+    record = load_record(request, workspace_slug, identifier, "prediction.view")
     return render_prediction(request, record, ErasureForm())
 
 
@@ -31,6 +33,9 @@ def render_prediction(
 ) -> HttpResponse:
     """The page of a prediction, with the form for its erasure as far as it was filled in."""
     assert record.revision is not None
+    withheld = withheld_from(request.user)
+    if record.id in withheld:
+        return _render_withheld(request, record, withheld[record.id], status)
     version = model_of(record.revision)
     said, sure = sentence(record, version.metadata)
     siblings = PredictionRecord.objects.filter(request=record.request).order_by("position")
@@ -42,7 +47,7 @@ def render_prediction(
         "between": record.model_input is not None or record.model_output is not None,
         "model_facts": facts(record.model_input_value, version.metadata),
         "probabilities": probabilities(record, version.metadata),
-        "siblings": [each for each in siblings[:20] if each.id != record.id],
+        "siblings": [each for each in veiled(siblings[:20], withheld) if each.id != record.id],
         "raw": json.dumps(shortened(content_of(record)), indent=2, ensure_ascii=False),
         "erasure": form,
         "erased": Event.objects.filter(
@@ -54,10 +59,25 @@ def render_prediction(
     return render(request, "predictions/detail.html", context, status=status)
 
 
+def _render_withheld(
+    request: HttpRequest, record: PredictionRecord, kept: Withheld, status: int
+) -> HttpResponse:
+    """The facts of a case that its reader judges blind, and how to go on."""
+    assert record.revision is not None
+    context = {
+        "record": record,
+        "deployment": record.deployment,
+        "kept": kept,
+        "facts": facts(record.input_value, input_metadata(record.revision)),
+        "section": "deployments",
+    }
+    return render(request, "predictions/withheld.html", context, status=status)
+
+
 @require_GET
 def verify(request, workspace_slug, identifier):
     """Checks the record of a prediction step by step, now."""
-    record = load_prediction(request, workspace_slug, identifier, "prediction.view")
+    record = load_record(request, workspace_slug, identifier, "prediction.view")
     if not is_fragment(request):
         return redirect("predictions:detail", workspace_slug, identifier)
     return render(request, "predictions/_record.html", _record_context(record))
@@ -69,7 +89,9 @@ def refused_request(request, workspace_slug, identifier):
     record = find_request(workspace, identifier)
     require(request.user, "prediction.view", workspace)
     context = _record_context(record) | {
-        "predictions": record.predictions.order_by("position")[:100]
+        "predictions": veiled(
+            record.predictions.order_by("position")[:100], withheld_from(request.user)
+        )
     }
     return render(request, "predictions/request.html", context)
 

@@ -14,11 +14,15 @@ from apps.feedback.datasets import services
 from apps.feedback.datasets.models import DataSetExport
 from apps.feedback.datasets.settings import DataSetSettings
 from apps.feedback.datasets.writing import write_dataset
+from apps.feedback.models import Evaluation
+from apps.feedback.selectors import own_evaluation
 from apps.feedback.services import (
     Given,
     Judgement,
+    correct_evaluation,
     evaluate_prediction,
     record_actuals,
+    withdraw_evaluation,
 )
 from apps.predictions.models import PredictionRecord
 from tests.predictions.factories import prediction_of
@@ -46,6 +50,25 @@ class Labels:
         judgement = Judgement(verdict, desired)
         author = by or self.first
         evaluate_prediction(prediction=record, judgement=judgement, by=author, now=timezone.now())
+
+    def corrected(self, record: PredictionRecord, verdict: str, desired: str) -> None:
+        correct_evaluation(
+            evaluation=self._own(record),
+            prediction=record,
+            judgement=Judgement(verdict, desired),
+            by=self.first,
+            now=timezone.now(),
+        )
+
+    def withdrawn(self, record: PredictionRecord) -> None:
+        withdraw_evaluation(
+            evaluation=self._own(record), prediction=record, by=self.first, now=timezone.now()
+        )
+
+    def _own(self, record: PredictionRecord) -> Evaluation:
+        found = own_evaluation(record, self.first)
+        assert found is not None
+        return found
 
     def turned_out(self, record: PredictionRecord, value: str) -> None:
         record_actuals(

@@ -76,6 +76,18 @@ def test_an_actual_comes_before_what_people_said(labels: Labels, make: Make) -> 
     assert label(make(sources=("evaluation",))) == {"A": ("bad", "evaluation")}
 
 
+def test_a_correction_takes_the_place_of_what_was_said_before(labels: Labels, make: Make) -> None:
+    judged, known, back = (labels.predicted(each) for each in ("judged", "known", "back"))
+    labels.judged(judged, "agree")
+    labels.corrected(judged, "disagree", "good")
+    labels.turned_out(known, "good")
+    labels.turned_out(known, "bad")
+    labels.judged(back, "agree")
+    labels.withdrawn(back)
+    assert label(make()) == {"judged": ("good", "evaluation"), "known": ("bad", "actual")}
+    assert make().rows == 2
+
+
 def test_two_who_contradict_each_other_label_nothing(labels: Labels, make: Make) -> None:
     record = labels.predicted("A")
     labels.judged(record, "agree")

@@ -56,7 +56,7 @@ def test_a_case_unlike_the_reference_enters_with_what_is_odd(
     assert take_in(queue) == 3
     words = [case.causes[0]["words"] for case in ReviewCase.objects.order_by("prediction_id")]
     assert len(words) == 2
-    assert words[0].startswith("It is farther from the reference data than 99.5% of it")
+    assert words[0].startswith("It is farther from the reference data than 99.5\u00a0% of it")
     assert words[0].endswith("above all in city, Age, income")
     assert "above all" not in words[1]
 

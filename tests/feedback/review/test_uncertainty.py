@@ -53,7 +53,7 @@ def test_sets_are_calibrated_on_what_turned_out(
     assert (case.is_certain, case.probability) == (True, 1)
     [cause] = case.causes
     assert cause["kind"] == "uncertain"
-    assert cause["words"] == "It may be any of good, bad with 90% certainty"
+    assert cause["words"] == "It may be any of good, bad with 90\u00a0% certainty"
     assert 1 < case.priority <= 2
 
 

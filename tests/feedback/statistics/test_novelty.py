@@ -6,7 +6,14 @@ import pytest
 from scipy.stats import kstest
 from sklearn.neighbors import NearestNeighbors
 
-from apps.feedback.statistics.novelty import Reference, novelty, reference_of
+from apps.feedback.statistics.novelty import (
+    _AT_ONCE,
+    Reference,
+    _coded,
+    _placed,
+    novelty,
+    reference_of,
+)
 from fixtures.train_demo import read_data
 
 ROWS = {
@@ -43,6 +50,45 @@ def test_numbers_alone_have_the_distances_of_scikit_learn() -> None:
     means = expected.kneighbors(cases / 49)[0].mean(axis=1) / 3
     found = novelty(reference, dict(zip(names, cases.T.tolist(), strict=True)))
     assert [each.distance for each in found] == pytest.approx(means.tolist())
+
+
+def test_many_cases_at_once_have_the_numbers_of_each_alone(
+    credit: tuple[Reference, pd.DataFrame],
+) -> None:
+    reference, test = credit
+    given = columns(pd.concat([test, test.sample(300, replace=True, random_state=1)]))
+    for at, values in enumerate(given.values()):
+        values[at::17] = [None] * len(values[at::17])
+    given["credit_amount"][::5] = [10_000_000] * len(given["credit_amount"][::5])
+    given["purpose"][::7] = ["moon"] * len(given["purpose"][::7])
+    size = len(given["purpose"])
+    assert size > 2 * _AT_ONCE // reference.size
+    each = [
+        novelty(reference, {name: [values[row]] for name, values in given.items()})[0]
+        for row in range(size)
+    ]
+    assert novelty(reference, given) == each
+
+
+def test_the_distances_are_those_of_the_formula(credit: tuple[Reference, pd.DataFrame]) -> None:
+    """Written out for one pair of cases at a time."""
+    reference, test = credit
+    given = columns(test.head(6))
+    given["credit_amount"][3] = None
+    places = _placed(given, reference.numbers, reference._sorted, 6)
+    kinds = _coded(given, reference.categories, reference._codes, 6)
+
+    def apart(row: int, other: int) -> float:
+        gaps = [
+            float(np.isnan(one) != np.isnan(two)) if np.isnan([one, two]).any() else abs(one - two)
+            for one, two in zip(places[row], reference._places[other], strict=True)
+        ]
+        unlike = (kinds[row] != reference._kinds[other]).sum()
+        return (sum(gaps) + float(unlike)) / (len(gaps) + kinds.shape[1])
+
+    for row, found in enumerate(novelty(reference, given)):
+        every = sorted(apart(row, other) for other in range(reference.size))
+        assert found.distance == pytest.approx(np.mean(every[: reference.nearest]), abs=1e-12)
 
 
 def test_ranks_of_cases_like_the_reference_are_spread_evenly(

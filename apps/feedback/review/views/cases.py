@@ -65,6 +65,17 @@ def first(request, workspace_slug, queue_id, claim_id):
 
 
 @require_POST
+def look(request, workspace_slug, queue_id, claim_id):
+    """Blind mode: leaves the case to others, and leads to what was hidden."""
+    claim = load_claim(request, workspace_slug, queue_id, claim_id)
+    try:
+        answers.look(claim=claim, by=author_of(request.user), now=timezone.now())
+    except DomainError as error:
+        messages.error(request, error.message)
+    return redirect("predictions:detail", workspace_slug, claim.case.prediction_id)
+
+
+@require_POST
 def answer(request, workspace_slug, queue_id, claim_id):
     claim = load_claim(request, workspace_slug, queue_id, claim_id)
     form = JudgementForm(_kind(claim), request.POST)
