@@ -112,7 +112,7 @@ class _Batch:
             PredictionRecord.objects.select_for_update(of=("self",))
             .filter(id__in=wanted, deployment=self.deployment, salt__isnull=False)
             .order_by("id")
-            .only("id", "output", "revision_id", "deployment_id")
+            .only("id", "at", "output", "outcome", "revision_id", "deployment_id")
         )
         self.records = {record.id: record for record in locked}
         current = Actual.objects.filter(prediction_id__in=self.records, is_current=True)
@@ -164,6 +164,8 @@ class _Batch:
             return "repeated", f"Nothing changed: this was recorded at {before.at.isoformat()}."
         actual = Actual(
             prediction_id=record.id,
+            predicted_at=record.at,
+            predicted_outcome=record.outcome,
             deployment=self.deployment,
             at=self.now,
             supersedes=before,
