@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -13,14 +12,16 @@ from apps.core.query import Filter
 from apps.deployments.import_views import waiting
 from apps.deployments.models import Deployment
 from apps.predictions import exporting, services
-from apps.predictions.companion import companion
+from apps.predictions.companion import candidates, companion
 from apps.predictions.forms import FilterForm
+from apps.predictions.found import Found
 from apps.predictions.models import PredictionRecord
 from apps.predictions.presentation import facts
 from apps.predictions.selectors import page, predictions_of, refused_requests_of
 from apps.predictions.views.loading import head, id_in, is_fragment, load_deployment, metadata_of
 
 _MAIN_FEATURES = 3
+_NOTHING = Found(PredictionRecord.objects.none())
 
 
 @require_GET
@@ -33,7 +34,7 @@ def prediction_list(request, workspace_slug, slug):
     wanted = form.cleaned_data if form.is_valid() else {}
     refused = bool(wanted.get("show"))
     before, after = id_in(request, "before"), id_in(request, "after")
-    found = found_by(deployment, wanted) if form.is_valid() else PredictionRecord.objects.none()
+    found = found_by(deployment, wanted) if form.is_valid() else _NOTHING
     shown = page(found, before=before, after=after)
     main = _main(metadata)
     context = head(deployment, "predictions") | {
@@ -83,25 +84,25 @@ def export(request, workspace_slug, slug):
     return response
 
 
-def found_by(deployment: Deployment, wanted: dict[str, Any]) -> QuerySet[Any]:
+def found_by(deployment: Deployment, wanted: dict[str, Any]) -> Found:
     """The rows that a valid filter asks for."""
     times = {"start": wanted.get("start"), "end": wanted.get("end")}
     if show := wanted.get("show"):
-        return refused_requests_of(deployment, kind=show, **times)
+        return Found(refused_requests_of(deployment, kind=show)).within(**times)
     revision = wanted.get("revision")
-    found = predictions_of(
+    rows = predictions_of(
         deployment,
         outcome=wanted.get("outcome", ""),
         custom_id=wanted.get("custom_id", ""),
         revision=int(revision) if revision else None,
         min_percent=wanted.get("min_score"),
         max_percent=wanted.get("max_score"),
-        **times,
-    )
-    for name, condition in companion().filters.items():
-        if value := wanted.get(name):
-            found = found.filter(condition(Filter(name, "eq", (value,))))
-    return found.select_related("request", "revision")
+    ).select_related("request", "revision")
+    beside = [Filter(n, "eq", (v,)) for n in companion().filters if (v := wanted.get(n))]
+    for each in beside:
+        rows = rows.filter(companion().filters[each.name](each))
+    among = None if wanted.get("custom_id") else candidates(deployment, beside)
+    return Found(rows, among).within(**times)
 
 
 def _main(metadata: dict[str, Any]) -> list[dict[str, Any]]:
