@@ -168,17 +168,16 @@ def test_the_database_holds_one_current_actual(record: PredictionRecord, author:
 def test_a_batch_costs_the_same_queries_whatever_its_size(
     deployment: Deployment, author: Author
 ) -> None:
-    def queries(count: int) -> int:
-        request = write_request(deployment, [CASE] * count)
-        rows = [
-            Given("good", prediction_id=identifier)
-            for identifier in request.predictions.values_list("id", flat=True)
-        ]
-        with CaptureQueriesContext(
-            connection,
-        ) as seen:
-            record_all(deployment, author, *rows)
+    def queries(count: int, key: str = "prediction_id") -> int:
+        names = [f"{key}-{count}-{number}" for number in range(count)]
+        request = write_request(deployment, [CASE] * count, custom_ids=names)
+        ids = request.predictions.values_list("id", flat=True)
+        keys = names if key == "custom_id" else list(ids)
+        with CaptureQueriesContext(connection) as seen:
+            results = record_all(deployment, author, *(Given("good", **{key: k}) for k in keys))
+        assert said(results) == ["recorded"] * count
         return len(seen)
 
     queries(1)
-    assert queries(2) == queries(40)
+    assert queries(2) == queries(100) == queries(1000)
+    assert queries(3, "custom_id") == queries(99, "custom_id") == queries(2) + 1
