@@ -1,6 +1,6 @@
 """Reads the query strings of the API: filters as `eq:`, `in:` or `like:` and a value."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -95,6 +95,10 @@ class Query:
         if len(values) > _MOST_VALUES:
             raise ValidationError({name: f"At most {_MOST_VALUES} values, not {len(values)}."})
         return Filter(name, operator, values)
+
+    def filters(self, names: Iterable[str]) -> list[Filter]:
+        """Those that were given, in the order of the names."""
+        return [each for name in names if (each := self.filter(name)) is not None]
 
     def newest_first(self, fields: Collection[str]) -> bool:
         """`sort=field:asc` or `field:desc`; descending where nothing is said."""

@@ -11,9 +11,9 @@ from apps.feedback.models import Actual, Entry, Evaluation
 PAYLOAD: dict[type[Entry], tuple[str, ...]] = {
     Evaluation: (
         *("verdict", "desired_output", "desired_outcome", "comment", "reason"),
-        *("seen", "spent_ms"),
+        *("seen", "spent_ms", "predicted_outcome"),
     ),
-    Actual: ("value", "outcome"),
+    Actual: ("value", "outcome", "predicted_outcome"),
 }
 
 

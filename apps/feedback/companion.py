@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
@@ -12,6 +12,7 @@ from rest_framework.exceptions import ValidationError
 from apps.accounts.access import can
 from apps.accounts.models import User
 from apps.core.query import Filter
+from apps.deployments.models import Deployment
 from apps.feedback.models import Actual, Evaluation
 from apps.feedback.review.blind import hidden_from
 from apps.feedback.selectors import Feedback, feedback_on
@@ -50,6 +51,26 @@ def _turned_out(value: str) -> Q:
     if value == "differs":
         return Q(_actuals()) & ~Q(_actuals(outcome=OuterRef("outcome")))
     return Q(_actuals()) if value == "available" else ~Q(_actuals())
+
+
+def _with_evaluation(deployment: Deployment, given: Filter) -> QuerySet[Any] | None:
+    if "unavailable" in given.values:
+        return None
+    found = Evaluation.objects.standing().filter(deployment=deployment)
+    if "available" in given.values:
+        return found
+    return found.filter(verdict__in=[_VERDICTS[value] for value in given.values])
+
+
+def _with_actual(deployment: Deployment, given: Filter) -> QuerySet[Any] | None:
+    if "unavailable" in given.values:
+        return None
+    found = Actual.objects.filter(deployment=deployment, is_current=True, erased_at=None)
+    if set(given.values) == {"matches"}:
+        return found.filter(outcome=F("predicted_outcome"))
+    if set(given.values) == {"differs"}:
+        return found.exclude(outcome=F("predicted_outcome"))
+    return found
 
 
 def _one_of(known: Sequence[str], condition: Callable[[str], Q]) -> Callable[[Filter], Q]:
@@ -129,6 +150,7 @@ COMPANION = Companion(
         "evaluation": _one_of((*_VERDICTS, "available", "unavailable"), _evaluated),
         "actual": _one_of(("available", "unavailable", "matches", "differs"), _turned_out),
     },
+    candidates={"evaluation": _with_evaluation, "actual": _with_actual},
     choices=(
         Choice(
             "evaluation",

@@ -1,5 +1,6 @@
 """Counts what was said of a deployment's predictions, in SQL, for figures: a fixed number of
 queries whose answers are small however much was said. Judgements of what was erased are gone.
+What was predicted is read where the judgement keeps it; only blind first answers ask the log.
 
 A period is of predictions, by the time in their ids, so that all figures speak of the same ones.
 """
@@ -120,29 +121,32 @@ class Counts:
 
 _RANGE = "prediction_id >= %(first)s AND prediction_id < %(end)s"
 _SAID = f"""
-  SELECT id, prediction_id, author_kind || ':' || author_id AS author, author_name, verdict,
-    desired_outcome
+  SELECT id, prediction_id, predicted_at, predicted_outcome, author_name, verdict,
+    author_kind || ':' || author_id AS author, desired_outcome
   FROM feedback_evaluation
   WHERE deployment_id = %(deployment)s AND {_RANGE} AND is_current AND erased_at IS NULL
-    AND verdict IN ('agree', 'disagree', 'unsure')
+    AND predicted_at IS NOT NULL AND verdict IN ('agree', 'disagree', 'unsure')
 """  # noqa: S608  built from constants
 # A text that is a number; another one has no place among numbers.
-_NUMBER = r"CASE WHEN p.outcome ~ '^-?[0-9.]+([eE][-+]?[0-9]+)?$' THEN p.outcome::float8 END"
+_NUMBER = (
+    "CASE WHEN predicted_outcome ~ '^-?[0-9.]+([eE][-+]?[0-9]+)?$' "
+    "THEN predicted_outcome::float8 END"
+)
 _GROUP = (
-    "CASE WHEN %(edges)s::float8[] IS NULL THEN p.outcome "
+    "CASE WHEN %(edges)s::float8[] IS NULL THEN predicted_outcome "
     f"ELSE width_bucket(-({_NUMBER}), %(edges)s::float8[])::text END"
 )
 _SAID_ALIKE = f"""
 SELECT at, place, said, count(*) FROM (
-  SELECT date_trunc(%(bucket)s, p.at, 'UTC') AS at, {_GROUP} AS place,
+  SELECT date_trunc(%(bucket)s, predicted_at, 'UTC') AS at, {_GROUP} AS place,
     array_agg(ARRAY[s.author, s.author_name, s.verdict,
-      CASE WHEN s.verdict <> 'disagree' OR s.desired_outcome = p.outcome THEN ''
+      CASE WHEN s.verdict <> 'disagree' OR s.desired_outcome = predicted_outcome THEN ''
         WHEN %(edges)s::float8[] IS NOT NULL AND s.desired_outcome IS NOT NULL THEN '*'
         ELSE coalesce(s.desired_outcome, '') END,
       CASE WHEN c.id IS NULL THEN '' ELSE 'decides' END] ORDER BY s.author) AS said
-  FROM ({_SAID}) AS s JOIN predictions_prediction AS p ON p.id = s.prediction_id
+  FROM ({_SAID}) AS s
   LEFT JOIN feedback_claim AS c ON c.evaluation_id = s.id AND c.is_adjudication
-  GROUP BY s.prediction_id, p.at, p.outcome
+  GROUP BY s.prediction_id, predicted_at, predicted_outcome
 ) AS each GROUP BY 1, 2, 3
 """  # noqa: S608  built from constants
 _CASES = f"""
@@ -151,15 +155,15 @@ _CASES = f"""
   WHERE queue.deployment_id = %(deployment)s AND {_RANGE} AND cases.state <> 'withdrawn'
 """  # noqa: S608  built from constants
 _ANSWERED = f"""
-SELECT c.reviewer_id::text, max(coalesce(nullif(u.name, ''), u.email)), cases.is_seeded, c.verdict,
-  CASE WHEN c.first_answer IS NOT NULL THEN c.first_answer->>'outcome' = p.outcome END,
-  c.spent_ms / 100, count(*)
-FROM feedback_claim AS c JOIN ({_CASES}) AS cases ON cases.id = c.case_id
-JOIN accounts_user AS u ON u.id = c.reviewer_id
-LEFT JOIN predictions_prediction AS p
-  ON c.first_answer IS NOT NULL AND p.id = cases.prediction_id
-WHERE c.state = 'answered' AND NOT c.is_adjudication AND c.verdict IS NOT NULL
-GROUP BY 1, 3, 4, 5, 6
+SELECT reviewer_id::text, max(name), is_seeded, verdict, first_alike, tenths, count(*) FROM (
+  SELECT c.reviewer_id, coalesce(nullif(u.name, ''), u.email) AS name, cases.is_seeded, c.verdict,
+    CASE WHEN c.first_answer IS NOT NULL THEN c.first_answer->>'outcome' = (
+      SELECT p.outcome FROM predictions_prediction AS p WHERE p.id = cases.prediction_id
+    ) END AS first_alike, c.spent_ms / 100 AS tenths
+  FROM feedback_claim AS c JOIN ({_CASES}) AS cases ON cases.id = c.case_id
+  JOIN accounts_user AS u ON u.id = c.reviewer_id
+  WHERE c.state = 'answered' AND NOT c.is_adjudication AND c.verdict IS NOT NULL
+) AS each GROUP BY reviewer_id, is_seeded, verdict, first_alike, tenths
 """  # noqa: S608  built from constants
 _WAITED = f"""
 SELECT is_done, CASE WHEN seconds < 3600 THEN round(seconds) ELSE 60 * round(seconds / 60) END,
@@ -189,15 +193,15 @@ WHERE q.deployment_id = %(deployment)s AND h.at >= %(start)s AND h.at < %(until)
 GROUP BY 1, 3
 """
 _KNOWN = f"""
-SELECT date_trunc(%(bucket)s, at, 'UTC'), count(*), count(*) FILTER (WHERE is_right),
+SELECT date_trunc(%(bucket)s, predicted_at, 'UTC'), count(*), count(*) FILTER (WHERE is_right),
   coalesce(sum(error), 0), coalesce(sum(error * error), 0)
 FROM (
-  SELECT p.at, a.outcome = p.outcome AS is_right,
+  SELECT predicted_at, outcome = predicted_outcome AS is_right,
     CASE WHEN %(edges)s::float8[] IS NOT NULL THEN
-      abs({_NUMBER} - {_NUMBER.replace("p.outcome", "a.outcome")}) END AS error
-  FROM feedback_actual AS a JOIN predictions_prediction AS p ON p.id = a.prediction_id
-  WHERE a.deployment_id = %(deployment)s AND {_RANGE} AND a.is_current AND a.erased_at IS NULL
-    AND a.outcome IS NOT NULL AND p.outcome IS NOT NULL
+      abs({_NUMBER} - {_NUMBER.replace("predicted_outcome", "outcome")}) END AS error
+  FROM feedback_actual
+  WHERE deployment_id = %(deployment)s AND {_RANGE} AND is_current AND erased_at IS NULL
+    AND outcome IS NOT NULL AND predicted_outcome IS NOT NULL
 ) AS each GROUP BY 1
 """  # noqa: S608  built from constants
 

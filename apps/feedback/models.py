@@ -38,10 +38,13 @@ class Entry(Record):
 
     `digest` is SHA-256(salt ‖ canonical JSON of what `commitment` names); an erasure of the
     prediction takes the content and the salt, and leaves the digest. `is_current` is false where
-    a later entry supersedes this one.
+    a later entry supersedes this one. `predicted_at` and `predicted_outcome` are the prediction's
+    own, kept here so that figures need not read the log; an erasure takes the outcome.
     """
 
     prediction_id = models.UUIDField()
+    predicted_at = models.DateTimeField(null=True)
+    predicted_outcome = models.CharField(max_length=200, null=True)
     deployment = models.ForeignKey(Deployment, models.CASCADE, db_index=False, related_name="+")
     at = models.DateTimeField()
     supersedes = models.OneToOneField(
@@ -111,6 +114,11 @@ class Evaluation(Entry):
                 fields=["deployment", "verdict", "-prediction_id"],
                 condition=Q(is_current=True),
                 name="evaluation_by_verdict",
+            ),
+            models.Index(
+                fields=["deployment", "-prediction_id"],
+                condition=Q(is_current=True),
+                name="evaluation_of_deployment",
             ),
         ]
 

@@ -23,8 +23,9 @@ _BATCH_EVENT = "actuals.recorded"
 
 
 def faults(tick: Tick = uncounted) -> Iterator[Problem]:
-    """Every entry says what its event bound, every event has its entries, erasures are those of
-    their predictions, and what is current has not been superseded. Holds some thousand rows."""
+    """Every entry says what its event bound and what the log says of its prediction, every event
+    has its entries, erasures are those of their predictions, and what is current has not been
+    superseded. Holds some thousand rows."""
     for entries in _batches(Evaluation):
         yield from _evaluations(entries)
         yield from _shared(entries)
@@ -52,15 +53,17 @@ def _shared(entries: Sequence[Entry]) -> Iterator[Problem]:
             "supersedes_id", flat=True
         )
     )
-    kept = set(
-        PredictionRecord.objects.filter(
-            id__in={e.prediction_id for e in entries}, salt__isnull=False
-        ).values_list("id", flat=True)
+    predictions = PredictionRecord.objects.filter(
+        id__in={e.prediction_id for e in entries}, salt__isnull=False
     )
+    kept = {id_: said for id_, *said in predictions.values_list("id", "at", "outcome")}
     for entry in entries:
         text = fault(entry)
-        if text is None and entry.erased_at is not None and entry.prediction_id in kept:
+        said = kept.get(entry.prediction_id)
+        if text is None and entry.erased_at is not None and said is not None:
             text = "it was erased, but its prediction was not"
+        if text is None and said not in (None, [entry.predicted_at, entry.predicted_outcome]):
+            text = "what it keeps of its prediction is not what the log says"
         if text is None and entry.is_current == (entry.id in superseded):
             text = "it is said to be " + ("current" if entry.is_current else "superseded")
             text += ", and another entry says otherwise"

@@ -6,8 +6,9 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from django.db.models import QuerySet
+from asgiref.sync import sync_to_async
 
+from apps.predictions.found import Found
 from apps.predictions.models import PredictionRecord
 
 _ROWS_AT_ONCE = 500
@@ -17,13 +18,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Pages = AsyncIterator[list[PredictionRecord]]
 
 
-async def pages_of(found: QuerySet[PredictionRecord]) -> Pages:
+async def pages_of(found: Found) -> Pages:
     """The rows newest first. Each page is a query of its own, so nothing is held in between."""
-    newest = found.order_by("-id")
     before = None
     while True:
-        rest = newest if before is None else newest.filter(id__lt=before)
-        rows = [row async for row in rest[:_ROWS_AT_ONCE]]
+        rows = await sync_to_async(found.within(before=before).first)(_ROWS_AT_ONCE)
         if rows:
             yield rows
         if len(rows) < _ROWS_AT_ONCE:

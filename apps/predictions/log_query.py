@@ -2,22 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from rest_framework.exceptions import ValidationError
 
-from apps.core.ids import first_at
 from apps.core.query import Filter, Query
 from apps.deployments.models import Deployment
-from apps.predictions.companion import companion
+from apps.predictions.companion import candidates, companion
+from apps.predictions.found import Found
 from apps.predictions.models import PredictionRecord, RequestRecord
 
 _PAGES = {"start", "end", "offset", "limit", "sort", "before", "after"}
 _STATUS = {"success": "status_code__lt", "failure": "status_code__gte"}
 MOST_ROWS = 1000
+# One of these leaves so few predictions that everything else is looked up from there.
+_NARROW = {"id", "requestLogId", "customId"}
 _MOST_RAW_PREDICTIONS = 10_000
 
 Conditions = dict[str, Callable[[Filter], Q]]
@@ -59,8 +60,8 @@ _TELLING = ("predictionClass",)
 def requests_asked_for(deployment: Deployment, parameters: dict[str, str]) -> list[RequestRecord]:
     """A page of a deployment's requests. Raises ValidationError, which names the parameter."""
     query = Query(parameters, {*_PAGES, *REQUEST_FILTERS, "includeRawBody"})
-    found = RequestRecord.objects.filter(deployment=deployment)
-    return _page(found, query, REQUEST_FILTERS)
+    rows = _filtered(RequestRecord.objects.filter(deployment=deployment), query, REQUEST_FILTERS)
+    return _page(Found(rows), query)
 
 
 def predictions_asked_for(
@@ -71,9 +72,11 @@ def predictions_asked_for(
     filters = prediction_filters()
     query = Query(parameters, {*_PAGES, *filters})
     found = PredictionRecord.objects.filter(deployment=deployment).select_related("request")
+    rows, given = _filtered(found, query, filters), query.filters(filters)
     if any(query.filter(name) for name in (*_TELLING, *companion().filters)):
-        found = found.exclude(id__in=withheld)
-    return _page(found, query, filters)
+        rows = rows.exclude(id__in=withheld)
+    is_narrow = any(each.name in _NARROW for each in given)
+    return _page(Found(rows, None if is_narrow else candidates(deployment, given)), query)
 
 
 def prediction_filters() -> Conditions:
@@ -99,27 +102,21 @@ def predictions_by_request(
     return by_request
 
 
-def _page(found: QuerySet[Any], query: Query, conditions: Conditions) -> list[Any]:
+def _filtered(found: QuerySet[Any], query: Query, conditions: Conditions) -> QuerySet[Any]:
+    for given in query.filters(conditions):
+        found = found.filter(conditions[given.name](given))
+    return found
+
+
+def _page(found: Found, query: Query) -> list[Any]:
     """Times and keys are bounds on the id, which holds the time; no page scans the log."""
-    for name, condition in conditions.items():
-        given = query.filter(name)
-        if given is not None:
-            found = found.filter(condition(given))
-    found = _between(found, query.moment("start"), query.moment("end"))
-    before, after = query.identifier("before"), query.identifier("after")
-    if before is not None:
-        found = found.filter(id__lt=before)
-    if after is not None:
-        found = found.filter(id__gt=after)
+    found = found.within(
+        start=query.moment("start"),
+        end=query.moment("end"),
+        before=query.identifier("before"),
+        after=query.identifier("after"),
+    )
     limit = query.number("limit", default=10, least=1, most=MOST_ROWS)
     skipped = query.skipped_rows(limit)
     newest_first = query.newest_first({"createdAt", "id"})
-    return list(found.order_by("-id" if newest_first else "id")[skipped : skipped + limit])
-
-
-def _between(found: QuerySet[Any], start: datetime | None, end: datetime | None) -> QuerySet[Any]:
-    if start is not None:
-        found = found.filter(id__gte=first_at(start))
-    if end is not None:
-        found = found.filter(id__lt=first_at(end))
-    return found
+    return found.first(limit, skip=skipped, newest_first=newest_first)

@@ -13,6 +13,7 @@ from django.http import Http404
 from apps.accounts.models import Workspace
 from apps.core.ids import first_at
 from apps.deployments.models import Deployment
+from apps.predictions.found import Found
 from apps.predictions.models import PredictionRecord, RequestRecord
 
 PAGE_ROWS = 50
@@ -36,10 +37,8 @@ def predictions_of(
     min_percent: float | None = None,
     max_percent: float | None = None,
     start: datetime | None = None,
-    end: datetime | None = None,
 ) -> QuerySet[PredictionRecord]:
-    """The predictions of a deployment. Times become bounds on the id, so that only the
-    partitions between them are read."""
+    """The predictions of a deployment, those from `start` by the time in their ids."""
     found = PredictionRecord.objects.filter(deployment=deployment)
     if outcome:
         found = found.filter(outcome=outcome)
@@ -52,35 +51,28 @@ def predictions_of(
         found = found.filter(GreaterThanOrEqual(probability, min_percent / 100))
     if max_percent is not None:
         found = found.filter(LessThanOrEqual(probability, max_percent / 100))
-    return _between(found, start, end)
+    return found if start is None else found.filter(id__gte=first_at(start))
 
 
 def refused_requests_of(
-    deployment: Deployment,
-    *,
-    kind: str = "refused",
-    start: datetime | None = None,
-    end: datetime | None = None,
+    deployment: Deployment, *, kind: str = "refused"
 ) -> QuerySet[RequestRecord]:
     """Requests that were answered with an error: `refused` all, `4xx` or `5xx` some of them."""
     low, high = {"4xx": (400, 500), "5xx": (500, 600)}.get(kind, (400, 600))
-    found = RequestRecord.objects.filter(
+    return RequestRecord.objects.filter(
         deployment=deployment, status_code__gte=low, status_code__lt=high
     )
-    return _between(found, start, end)
 
 
-def page(found: QuerySet[Any], *, before: UUID | None = None, after: UUID | None = None) -> Page:
+def page(found: Found, *, before: UUID | None = None, after: UUID | None = None) -> Page:
     """The newest rows, those before an id, or those after one."""
     if after is not None:
-        rows = list(found.filter(id__gt=after).order_by("id")[: PAGE_ROWS + 1])
+        rows = found.within(after=after).first(PAGE_ROWS + 1, newest_first=False)
         more_newer = len(rows) > PAGE_ROWS
         rows = rows[:PAGE_ROWS][::-1]
         older = rows[-1].id if rows else None
         return Page(rows, older, rows[0].id if rows and more_newer else None)
-    if before is not None:
-        found = found.filter(id__lt=before)
-    rows = list(found.order_by("-id")[: PAGE_ROWS + 1])
+    rows = found.within(before=before).first(PAGE_ROWS + 1)
     more = len(rows) > PAGE_ROWS
     rows = rows[:PAGE_ROWS]
     older = rows[-1].id if more else None
@@ -116,11 +108,3 @@ def find_request(workspace: Workspace, identifier: UUID) -> RequestRecord:
     if record is None:
         raise Http404("There is no such request in this workspace.")
     return record
-
-
-def _between(found: QuerySet[Any], start: datetime | None, end: datetime | None) -> QuerySet[Any]:
-    if start is not None:
-        found = found.filter(id__gte=first_at(start))
-    if end is not None:
-        found = found.filter(id__lt=first_at(end))
-    return found

@@ -37,17 +37,19 @@ FROM (SELECT n, at, (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '
     FROM generate_series(%(first)s, %(last)s) AS n) AS times) AS rows
 """
 _ACTUALS = """
-INSERT INTO feedback_actual (id, created_at, prediction_id, deployment_id, at, is_current,
-  author_kind, author_id, author_name, salt, digest, value, outcome, batch)
-SELECT gen_random_uuid(), now(), id, deployment_id, at + interval '1 day', true, 'token', 't', 'T',
-  '\\x00', '\\x00', '1', 'bad', deployment_id
+INSERT INTO feedback_actual (id, created_at, prediction_id, predicted_at, predicted_outcome,
+  deployment_id, at, is_current, author_kind, author_id, author_name, salt, digest, value, outcome,
+  batch)
+SELECT gen_random_uuid(), now(), id, at, outcome, deployment_id, at + interval '1 day', true,
+  'token', 't', 'T', '\\x00', '\\x00', '1', 'bad', deployment_id
 FROM predictions_prediction WHERE split_part(custom_id, '-', 2)::int %% 5 < 2
 """
 _EVALUATIONS = """
-INSERT INTO feedback_evaluation (id, created_at, prediction_id, deployment_id, at, is_current,
-  author_kind, author_id, author_name, salt, digest, verdict, desired_outcome, spent_ms)
-SELECT gen_random_uuid(), now(), id, deployment_id, at + interval '1 hour', true, 'user',
-  (split_part(custom_id, '-', 2)::int %% 7)::text, 'Reviewer', '\\x00', '\\x00',
+INSERT INTO feedback_evaluation (id, created_at, prediction_id, predicted_at, predicted_outcome,
+  deployment_id, at, is_current, author_kind, author_id, author_name, salt, digest, verdict,
+  desired_outcome, spent_ms)
+SELECT gen_random_uuid(), now(), id, at, outcome, deployment_id, at + interval '1 hour', true,
+  'user', (split_part(custom_id, '-', 2)::int %% 7)::text, 'Reviewer', '\\x00', '\\x00',
   CASE WHEN split_part(custom_id, '-', 2)::int %% 11 = 0 THEN 'disagree' ELSE 'agree' END,
   CASE WHEN split_part(custom_id, '-', 2)::int %% 11 = 0 THEN 'good' END, 9000
 FROM predictions_prediction WHERE split_part(custom_id, '-', 2)::int %% 5 >= 2

@@ -46,6 +46,7 @@ def test_each_row_is_answered_in_order(record: PredictionRecord, author: Author)
     assert "is no class" in results[3].message
     kept = Actual.objects.get()
     assert (kept.prediction_id, kept.value, kept.outcome) == (record.id, '"bad"', "bad")
+    assert (kept.predicted_at, kept.predicted_outcome) == (record.at, "bad")
 
 
 def test_one_event_binds_a_whole_batch(deployment: Deployment, author: Author) -> None:
@@ -58,7 +59,15 @@ def test_one_event_binds_a_whole_batch(deployment: Deployment, author: Author) -
     assert [p.message for p in faults()] == [f"event {event.number} binds 5, 4 are here"]
 
 
-@pytest.mark.parametrize("change", [{"outcome": "bad"}, {"digest": b"x" * 32}, {"batch": uuid4()}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"outcome": "bad"},
+        {"digest": b"x" * 32},
+        {"batch": uuid4()},
+        {"predicted_outcome": "good"},
+    ],
+)
 def test_an_edited_actual_is_found(
     record: PredictionRecord, author: Author, change: dict[str, Any]
 ) -> None:
@@ -131,7 +140,7 @@ def test_an_erased_prediction_takes_its_actual_with_it(
         prediction=record, reason="Asked for", by=author.actor, now=timezone.now()
     )
     kept = Actual.objects.get()
-    assert (kept.value, kept.outcome, kept.salt) == (None, None, None)
+    assert (kept.value, kept.outcome, kept.predicted_outcome, kept.salt) == (None,) * 4
     assert list(faults()) == []
     results = record_all(record.deployment, author, Given("good", prediction_id=record.id))
     assert said(results) == ["unknown"]
@@ -159,17 +168,16 @@ def test_the_database_holds_one_current_actual(record: PredictionRecord, author:
 def test_a_batch_costs_the_same_queries_whatever_its_size(
     deployment: Deployment, author: Author
 ) -> None:
-    def queries(count: int) -> int:
-        request = write_request(deployment, [CASE] * count)
-        rows = [
-            Given("good", prediction_id=identifier)
-            for identifier in request.predictions.values_list("id", flat=True)
-        ]
-        with CaptureQueriesContext(
-            connection,
-        ) as seen:
-            record_all(deployment, author, *rows)
+    def queries(count: int, key: str = "prediction_id") -> int:
+        names = [f"{key}-{count}-{number}" for number in range(count)]
+        request = write_request(deployment, [CASE] * count, custom_ids=names)
+        ids = request.predictions.values_list("id", flat=True)
+        keys = names if key == "custom_id" else list(ids)
+        with CaptureQueriesContext(connection) as seen:
+            results = record_all(deployment, author, *(Given("good", **{key: k}) for k in keys))
+        assert said(results) == ["recorded"] * count
         return len(seen)
 
     queries(1)
-    assert queries(2) == queries(40)
+    assert queries(2) == queries(100) == queries(1000)
+    assert queries(3, "custom_id") == queries(99, "custom_id") == queries(2) + 1

@@ -290,6 +290,11 @@ def log(deployment: Deployment, caller: Caller, program: Caller) -> dict[str, st
         ("actual=eq:matches", ["both"]),
         ("actual=eq:differs", ["wrong"]),
         ("actual=eq:available&evaluation=eq:agreed&status=eq:success", ["both"]),
+        ("evaluation=eq:available&actual=eq:differs&limit=1", ["wrong"]),
+        ("evaluation=eq:available&sort=id:asc&limit=2", ["both", "wrong"]),
+        ("evaluation=eq:available&sort=id:asc&limit=2&offset=1", ["unsure"]),
+        ("evaluation=in:agreed,unavailable", ["plain", "withdrawn", "both"]),
+        ("actual=in:matches,differs", ["wrong", "both"]),
     ],
 )
 def test_the_log_is_filtered_by_feedback(

@@ -62,6 +62,18 @@ def test_an_evaluation_is_kept_with_an_event_that_binds_it(
     assert list(faults()) == []
 
 
+def test_what_was_predicted_is_kept_beside_what_is_said(
+    record: PredictionRecord, author: Author
+) -> None:
+    first = evaluate(record, author)
+    second = correct(first, record, author, verdict="agree")
+    services.withdraw_evaluation(
+        evaluation=second, prediction=record, by=author, now=timezone.now()
+    )
+    kept = Evaluation.objects.values_list("predicted_at", "predicted_outcome")
+    assert list(kept) == [(record.at, "bad")] * 3
+
+
 def test_an_author_evaluates_once_and_others_may_too(
     record: PredictionRecord, author: Author, other_author: Author
 ) -> None:
@@ -146,7 +158,7 @@ def test_an_erasure_takes_what_was_said_and_leaves_the_digest(
     erase(record, author)
     for entry in Evaluation.objects.all():
         kept = (entry.verdict, entry.desired_output, entry.comment, entry.seen, entry.salt)
-        assert kept == (None,) * 5
+        assert (*kept, entry.predicted_outcome) == (None,) * 6
         assert len(bytes(entry.digest)) == 32
     assert list(faults()) == []
     assert list(verify_events()) == []
@@ -163,6 +175,8 @@ def test_an_erasure_takes_what_was_said_and_leaves_the_digest(
         ({"comment": "Fine"}, "its content is not what was given"),
         ({"digest": b"x" * 32}, "no event says that it was given so"),
         ({"is_current": False}, "said to be superseded"),
+        ({"predicted_outcome": "good"}, "not what the log says"),
+        ({"predicted_at": None}, "not what the log says"),
         ({"salt": None}, "its salt is gone"),
         (
             {"verdict": None, "comment": None, "salt": None, "erased_at": timezone.now()},

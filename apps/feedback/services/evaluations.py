@@ -120,6 +120,8 @@ def _own(evaluation: Evaluation, prediction: PredictionRecord, by: Author) -> Ev
 def _begun(prediction: PredictionRecord, by: Author, now: datetime) -> Evaluation:
     return Evaluation(
         prediction_id=prediction.id,
+        predicted_at=prediction.at,
+        predicted_outcome=prediction.outcome,
         deployment_id=prediction.deployment_id,
         at=now,
         author_kind=by.kind,

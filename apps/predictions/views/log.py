@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -15,8 +14,9 @@ from apps.core.query import Filter
 from apps.deployments.import_views import waiting
 from apps.deployments.models import Deployment
 from apps.predictions import exporting, services
-from apps.predictions.companion import Cell, companion
+from apps.predictions.companion import Cell, candidates, companion
 from apps.predictions.forms import FilterForm
+from apps.predictions.found import Found
 from apps.predictions.models import PredictionRecord
 from apps.predictions.presentation import facts
 from apps.predictions.selectors import page, predictions_of, refused_requests_of
@@ -26,6 +26,7 @@ from apps.predictions.views.loading import head, id_in, is_fragment, load_deploy
 _MAIN_FEATURES = 3
 # Filters by what the model said; those of the companion are by what was said of it.
 _TELLING = ("outcome", "min_score", "max_score")
+_NOTHING = Found(PredictionRecord.objects.none())
 
 
 @require_GET
@@ -39,8 +40,7 @@ def prediction_list(request, workspace_slug, slug):
     refused = bool(wanted.get("show"))
     before, after = id_in(request, "before"), id_in(request, "after")
     withheld = withheld_from(request.user)
-    nothing = PredictionRecord.objects.none()
-    found = found_by(deployment, wanted, withheld) if form.is_valid() else nothing
+    found = found_by(deployment, wanted, withheld) if form.is_valid() else _NOTHING
     shown = page(found, before=before, after=after)
     main = _main(metadata)
     context = head(deployment, "predictions") | {
@@ -94,28 +94,28 @@ def export(request, workspace_slug, slug):
 
 def found_by(
     deployment: Deployment, wanted: dict[str, Any], withheld: Collection[UUID] = ()
-) -> QuerySet[Any]:
+) -> Found:
     """The rows that a valid filter asks for; without those of `withheld` output where the filter
     would tell what it is."""
     times = {"start": wanted.get("start"), "end": wanted.get("end")}
     if show := wanted.get("show"):
-        return refused_requests_of(deployment, kind=show, **times)
+        return Found(refused_requests_of(deployment, kind=show)).within(**times)
     revision = wanted.get("revision")
-    found = predictions_of(
+    rows = predictions_of(
         deployment,
         outcome=wanted.get("outcome", ""),
         custom_id=wanted.get("custom_id", ""),
         revision=int(revision) if revision else None,
         min_percent=wanted.get("min_score"),
         max_percent=wanted.get("max_score"),
-        **times,
-    )
-    for name, condition in companion().filters.items():
-        if value := wanted.get(name):
-            found = found.filter(condition(Filter(name, "eq", (value,))))
-    if any(wanted.get(name) not in ("", None) for name in (*_TELLING, *companion().filters)):
-        found = found.exclude(id__in=withheld)
-    return found.select_related("request", "revision")
+    ).select_related("request", "revision")
+    beside = [Filter(n, "eq", (v,)) for n in companion().filters if (v := wanted.get(n))]
+    for each in beside:
+        rows = rows.filter(companion().filters[each.name](each))
+    if beside or any(wanted.get(name) not in ("", None) for name in _TELLING):
+        rows = rows.exclude(id__in=withheld)
+    among = None if wanted.get("custom_id") else candidates(deployment, beside)
+    return Found(rows, among).within(**times)
 
 
 def _main(metadata: dict[str, Any]) -> list[dict[str, Any]]:

@@ -64,8 +64,9 @@ def test_numbers_are_grouped_by_quantiles_of_all_predictions(
     version.save()
     for number, verdict in (("-8", "agree"), ("10", "disagree"), ("1e3", "disagree")):
         record = feedback.predicted()
-        feedback.judged(record, verdict, reviewer)
         PredictionRecord.objects.filter(id=record.id).update(outcome=number, output=number)
+        record.refresh_from_db()
+        feedback.judged(record, verdict, reviewer)
     amounts = {"-1045": 5, "1050": 5, "1078": 5, "1104": 5}
     feedback.counted(20, amounts)
     groups = figures(feedback).groups
