@@ -22,9 +22,6 @@ from apps.explanations.told import Told
 from apps.predictions.models import PredictionRecord
 from apps.predictions.views.loading import head, is_fragment, load_deployment, load_prediction
 
-# Charts that show one revision alone.
-_OF_ONE = ("stored", "interactions")
-
 
 @require_GET
 def prediction(request, workspace_slug, identifier):
@@ -219,17 +216,28 @@ def general_file(request, workspace_slug, slug, number, chart, kind):
     if chosen is None:
         raise Http404("There is no such revision with an explainer.")
     beliefs = general.beliefs_of(chosen)
-    other = None if chart in _OF_ONE else _other(request, revisions, chosen)
     if chart == "stored":
-        period = request.GET.get("period", "day")
-        if period not in general.PERIODS:
-            raise Http404("There is no such period.")
-        drawn: Any = general.stored_swarm(found, beliefs, period=period, now=timezone.now())
-    else:
-        drawn = comparison.chart_of(beliefs, other, chart)
+        return _stored_file(request, found, beliefs, kind)
+    # A map of pairs shows one revision alone.
+    other = None if chart == "interactions" else _other(request, revisions, chosen)
+    drawn = comparison.chart_of(beliefs, other, chart)
     if drawn is None:
         raise Http404("There is no such chart.")
-    title = getattr(drawn, "title", "") or getattr(drawn, "label", "") or "Stored contributions"
+    title = getattr(drawn, "title", "") or drawn.label
     both = f"{chosen} and {other.revision}" if other else str(chosen)
     name = f"{found.slug}-{both.replace(' ', '-')}-{chart}"
     return file_of(request, drawn, f"{title} · {found.name} {both}", kind, name)
+
+
+def _stored_file(request: HttpRequest, found: Any, beliefs: Any, kind: str) -> HttpResponse:
+    """The contributions that were stored in the period that the query names."""
+    period = request.GET.get("period", "day")
+    if period not in general.PERIODS:
+        raise Http404("There is no such period.")
+    drawn = general.stored_swarm(found, beliefs, period=period, now=timezone.now())
+    if drawn is None:
+        raise Http404("Nothing was stored in this period.")
+    words, _ = general.PERIODS[period]
+    title = f"Stored contributions of the last {words} · {found.name} {beliefs.revision}"
+    name = f"{found.slug}-{str(beliefs.revision).replace(' ', '-')}-stored-{period}"
+    return file_of(request, drawn, title, kind, name)

@@ -1,7 +1,10 @@
 """Pages of explanations: what they show, whom they admit, and what they cost."""
 
+import html
 import json
+import re
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from apps.audit.actor import SYSTEM
 from apps.audit.models import Event
 from apps.core.errors import Conflict
 from apps.deployments.models import Deployment
-from apps.explanations import services, summaries
+from apps.explanations import services, summaries, views
 from apps.explanations.models import ExplanationJob, GlobalExplanation
 from apps.predictions.models import PredictionRecord
 from tests.explanations.told import told
@@ -317,6 +320,25 @@ def test_the_tab_ranks_features_and_shows_stored_contributions(
     for chart in ("contributions", "permutation", "stored", "curve-0", "interactions"):
         for kind in ("png", "csv", "html"):
             assert client.get(f"{TAB}r1/{chart}.{kind}").status_code == 200
+
+
+def test_downloads_of_stored_contributions_keep_the_period(
+    client: Client,
+    believed: GlobalExplanation,
+    explained: PredictionRecord,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = SimpleNamespace(now=lambda: timezone.now() + timedelta(days=3))
+    monkeypatch.setattr(views, "timezone", later)
+    page = text(client, f"{TAB}?period=week")
+    [png, dark, csv, figure] = re.findall(r'"([^"]*/r1/stored[^"]*)"', page)
+    assert "theme=dark" in dark
+    assert client.get(html.unescape(figure)).status_code == 200
+    for address in (png, dark, csv):
+        answer = client.get(html.unescape(address))
+        assert answer.status_code == 200
+        assert "-stored-week." in answer["Content-Disposition"]
+    assert client.get(f"{TAB}r1/stored.csv?period=day").status_code == 404
 
 
 @pytest.mark.parametrize("rest", ["r9/permutation.csv", "r1/nothing.csv", "r1/stored.csv?period=x"])

@@ -42,6 +42,13 @@ def filled_in(record: Any, alternative: Alternative) -> str:
     return f"?{urlencode([('from', str(record.id)), *changes])}"
 
 
+@register.simple_tag
+def asking(**wanted: Any) -> str:
+    """The query that asks for what is given; empty where nothing is."""
+    given = {name: value for name, value in wanted.items() if value}
+    return f"?{urlencode(given)}" if given else ""
+
+
 @register.inclusion_tag("explanations/_table.html")
 def chart_table(chart: Any, summary: str = "As a table") -> dict[str, Any]:
     """The numbers of a chart, folded."""
