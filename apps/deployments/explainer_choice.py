@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.deployments.explainers import reference_of
+from apps.deployments.input_sides import SEVERAL, sides_of
 from apps.registry import storage
 from apps.registry.models import ModelVersion
 from apps.serving.explainers import EXPLAINERS
@@ -32,6 +33,11 @@ _BOOSTERS = {
     ModelVersion.Framework.CATBOOST,
 }
 _NETWORKS = {ModelVersion.Framework.PYTORCH, ModelVersion.Framework.TENSORFLOW}
+_TAKES_TENSORS = _NETWORKS | {ModelVersion.Framework.ONNX, ModelVersion.Framework.MLFLOW}
+_PICTURES = (2, 3)
+_OF_TABLES = (
+    "Methods for tables (SHAP by permutation, LIME, anchors, counterfactuals, partial dependence)"
+)
 COSTS = {
     "instant": "some milliseconds",
     "quick": "some tens of milliseconds",
@@ -112,12 +118,54 @@ def proposals(version: ModelVersion | None, *, background: bool = False) -> list
     ]
 
 
+def left_out(version: ModelVersion | None) -> str:
+    """Why methods that others have are not among the proposals, in words; empty where all are."""
+    if version is None:
+        return ""
+    sides = _sides(version)
+    if sides == SEVERAL:
+        return (
+            "The model takes several inputs and names no features, which no method here explains. "
+            "A module of your own can; or name the features in the version's metadata."
+        )
+    if sides is not None and sides > 1:
+        what = "pictures" if sides in _PICTURES else f"tensors of {sides} sides"
+        why = f"{_OF_TABLES} change one feature at a time, and this model takes {what}."
+        more = " Integrated gradients and saliency need a PyTorch or TensorFlow model."
+        return why if version.framework in _NETWORKS else why + more
+    if _is_nameless_network(version):
+        return f"{_OF_TABLES} need features with names: give them in the version's metadata."
+    return ""
+
+
+def _sides(version: ModelVersion) -> int | None:
+    """Those of an instance; 1 for a row of a table, None where nothing tells."""
+    if version.metadata.get("features") or version.framework not in _TAKES_TENSORS:
+        return 1
+    sides = sides_of(version)
+    # Objects are rows to MLflow, and inputs by name to the others.
+    is_table = sides == SEVERAL and version.framework == ModelVersion.Framework.MLFLOW
+    return 1 if is_table else sides
+
+
+def _is_nameless_network(version: ModelVersion) -> bool:
+    return version.framework in _NETWORKS and not version.metadata.get("features")
+
+
 def _methods(version: ModelVersion) -> Iterator[tuple[str, bool]]:
-    features = version.metadata.get("features") or []
-    if version.framework in _NETWORKS and not features:
-        yield from (("integrated_gradients", True), ("saliency", True), ("occlusion", False))
+    sides = _sides(version)
+    if sides == SEVERAL:
         return
-    yield from _contributing(version, features)
+    if _is_nameless_network(version):
+        yield from (("integrated_gradients", True), ("saliency", True))
+        if sides in (None, *_PICTURES):
+            yield ("occlusion", False)
+        return
+    if sides is not None and sides > 1:
+        if sides in _PICTURES:
+            yield ("occlusion", True)
+        return
+    yield from _contributing(version, version.metadata.get("features") or [])
     yield ("counterfactuals", True)
     yield ("anchors", False)
     yield ("lime", False)

@@ -11,7 +11,7 @@ from apps.accounts.models import User, Workspace
 from apps.core.errors import Invalid
 from apps.core.form_groups import Group
 from apps.deployments.explainer_checks import check_methods
-from apps.deployments.explainer_choice import WORDS, proposals
+from apps.deployments.explainer_choice import WORDS, left_out, proposals
 from apps.deployments.explainer_files import backgrounds_in, explainers_in
 from apps.deployments.explainer_settings import NO_EXPLAINER, Explainer, Method, methods_of
 from apps.deployments.explainers import explainer_of
@@ -163,6 +163,8 @@ class ExplainerForm(WorkspaceForm):
         field.choices = list(offered.items())
         if not found:
             field.help_text = "None of the methods here suits this kind of model."
+        if why := left_out(version):
+            field.help_text = f"{field.help_text} {why}" if found else why
         if "explainers" not in self.initial:
             self.initial["explainers"] = [each.method for each in found if each.recommended]
 

@@ -166,7 +166,8 @@ def _measured(trial: ExplainerTrial) -> list[Measured]:
     for result in trial.results:
         told = None
         if not result["refused"]:
-            case = case_of(result["instance"], words)
-            told = Told(result["name"], result["example"], words, case, trial.created_at)
+            given = result["instance"]
+            case, at = case_of(given, words), trial.created_at
+            told = Told(result["name"], result["example"], words, case, at, given=given)
         found.append(Measured(result, told))
     return found

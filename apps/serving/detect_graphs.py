@@ -1,6 +1,8 @@
 """Tells models apart that are one plain file: ONNX graphs, LightGBM text and CatBoost."""
 
+import mmap
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +62,33 @@ def _is_elsewhere(tensor: memoryview) -> bool:
 
 def _columns_of(graph: memoryview) -> tuple[str, ...]:
     """The inputs where every one of several is a column: one value for each row."""
-    weights = set(protobuf.texts(graph, INITIALIZERS, _TENSOR_NAME))
     columns = []
-    for each in protobuf.messages(graph, INPUTS):
-        name = next(protobuf.texts(each, 1), "")
-        if name in weights:
-            continue
-        sides = list(protobuf.messages(each, _TYPE, _TENSOR_TYPE, _SHAPE, _DIM))
+    for name, sides in _inputs_of(graph):
         width = [v for side in sides[1:] for n, v in protobuf.fields(side) if n == _DIM_VALUE]
         if len(sides) > 2 or (len(sides) == 2 and width != [1]):
             return ()
         columns.append(name)
     return tuple(columns) if len(columns) > 1 else ()
+
+
+def _inputs_of(graph: memoryview) -> Iterator[tuple[str, list[memoryview]]]:
+    """Name and sides of each input that is no weight; no sides where the graph tells none."""
+    weights = set(protobuf.texts(graph, INITIALIZERS, _TENSOR_NAME))
+    for each in protobuf.messages(graph, INPUTS):
+        name = next(protobuf.texts(each, 1), "")
+        if name not in weights:
+            yield name, list(protobuf.messages(each, _TYPE, _TENSOR_TYPE, _SHAPE, _DIM))
+
+
+def ranks_of_onnx(path: Path) -> list[int]:
+    """How many sides each input of a graph has, the batch counted; 0 where it tells none.
+
+    The file is mapped, so that its weights are not read. Raises NotProtobuf where it is damaged.
+    """
+    with path.open("rb") as file:
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    graphs = protobuf.messages(data, GRAPH)
+    return [len(sides) for graph in graphs for _, sides in _inputs_of(graph)]
 
 
 def detect_lightgbm(path: Path) -> Detected:

@@ -65,6 +65,18 @@ def done(version: ModelVersion, operator: User) -> ExplainerTrial:
     )
 
 
+def test_a_picture_is_previewed_as_a_map_over_it(client: Client, done: ExplainerTrial) -> None:
+    example = {
+        "method": "occlusion", "class": "3", "unit": "probability", "baseValue": None,
+        "picture": {"shape": [2, 2], "values": [[0.0, 0.4], [0.1, 0.0]]},
+    }  # fmt: skip
+    result = done.results[0] | {"instance": [[0.0, 1.0], [0.5, 0.0]], "example": example}
+    ExplainerTrial.objects.filter(id=done.id).update(results=[result])
+    page = client.get(f"{HOME}{done.id}/").content.decode()
+    assert "Heat map of 2 by 2 places over the input: row 1, column 2 counts most" in page
+    assert "The input, 2 by 2 places" in page
+
+
 @pytest.mark.parametrize("where", ["", "trial", "cancel"])
 def test_who_may_deploy_may_measure_and_sees_own_trials_alone(
     done: ExplainerTrial,
