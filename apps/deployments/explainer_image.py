@@ -52,7 +52,8 @@ def note(replicas: list[Replica], backend: Backend) -> None:
 
 
 def entries_of(answer: Any, instances: list[Any], names: list[str]) -> list[list[dict[str, Any]]]:
-    """What an image answered for `instances` of a model with these features, one entry for each.
+    """What an image answered for `instances` of a model with these features, one entry for each;
+    without any, features are called as the image likes.
 
     An entry in the shape that all methods have is one like theirs; any other stands whole below
     `said`. Raises ValueError where there is not an object for each instance.
@@ -97,7 +98,7 @@ def _shaped(
     case = instance if isinstance(instance, dict) else dict(zip(names, instance, strict=False))
     rest = {key: value for key, value in said.items() if key not in facts}
     try:
-        return facts | check(rest, names, case, at, "explainer")
+        return facts | check(rest, names or None, case, at, "explainer")
     except ModelFailure:
         return None
 

@@ -48,6 +48,10 @@ class Words:
         fact = self._fact(name, value)
         return f"{fact.value}\u00a0{fact.unit}" if fact.unit and value is not None else fact.value
 
+    def given(self, part: dict[str, Any]) -> str:
+        """What the case has of a contribution's feature; empty where places have no names."""
+        return self.value(part["feature"], part["value"]) if "value" in part else ""
+
     def kind(self, name: str) -> str:
         """The type that the metadata gives a feature."""
         features = self.metadata.get("features") or []
@@ -114,9 +118,12 @@ def weighed_most(content: dict[str, Any], words: Words) -> str:
 
 
 def _named(parts: list[dict[str, Any]], words: Words) -> str:
-    return joined(
-        [f"{words.label(p['feature'])} ({words.value(p['feature'], p['value'])})" for p in parts]
-    )
+    return joined([_with_value(part, words) for part in parts])
+
+
+def _with_value(part: dict[str, Any], words: Words) -> str:
+    label, value = words.label(part["feature"]), words.given(part)
+    return f"{label} ({value})" if value else label
 
 
 def _pushed(parts: list[Any]) -> str:

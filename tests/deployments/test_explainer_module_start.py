@@ -10,6 +10,7 @@ from apps.deployments.models import Component, Deployment, Replica, Revision
 from apps.deployments.reconcile import Reconciler
 from apps.deployments.run_settings import RunSettings
 from apps.registry.services import Upload
+from tests.deployments.kept import ANSWERS, added, run
 from tests.deployments.test_controller import active, tick_until
 from tests.deployments.test_explainer_start import deployment as deployment
 from tests.deployments.test_explainer_start import reconciler as reconciler
@@ -29,6 +30,24 @@ def explain(instances, predict):
             {"feature": name, "contribution": score(whole) - score(other)}
             for name, other in zip(case, without)
         ]})
+    return made
+"""
+
+WITHOUT_EACH_ROW = """
+def explain(instances, predict):
+    made = []
+    for given in instances:
+        assert isinstance(given, list)
+        flat = isinstance(given[0], float)
+        rows = [given] if flat else given[0]
+        parts = []
+        for at in range(len(rows)):
+            changed = [list(row) for row in rows]
+            changed[at] = [0.0] * len(changed[at])
+            whole, other = predict([given, changed[0] if flat else [changed]])
+            best = max(range(len(whole)), key=whole.__getitem__)
+            parts.append({"feature": f"row {at + 1}", "contribution": whole[best] - other[best]})
+        made.append({"contributions": parts})
     return made
 """
 
@@ -63,6 +82,29 @@ def test_it_explains_beside_other_methods(
     assert own["baseValue"] == 0.5
     names = [each["name"] for each in replica.component.signature["explainers"]]
     assert names == ["shap", "custom"]
+
+
+@pytest.mark.parametrize(("name", "places"), [("digits.onnx", 1), ("digits.pt", 8)])
+def test_it_gets_rows_without_names_as_they_are(
+    workspace: Workspace, owner: User, reconciler: Reconciler, name: str, places: int
+) -> None:
+    made = services.create_deployment(
+        workspace=workspace,
+        name="Digits",
+        model_version=added(name, workspace, owner),
+        explainer=with_module(workspace, WITHOUT_EACH_ROW),
+        run=RunSettings(memory_mb=3000),
+        by=owner,
+    )
+    run(reconciler, made, "active")
+    replica = Replica.objects.get(component__kind=Component.Kind.EXPLAINER, state="ready")
+    case, expected = ANSWERS[name]["instances"][0], ANSWERS[name]["expected"][0]
+    [[own]] = explainers.explained(replica, [case])
+    assert [part["feature"] for part in own["contributions"]] == [
+        f"row {at + 1}" for at in range(places)
+    ]
+    assert own["output"] == pytest.approx(expected, abs=1e-6)
+    assert any(part["contribution"] for part in own["contributions"])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from apps.explanations.drawing import waterfall
 from apps.explanations.words import (
     Words,
     alternatives,
@@ -30,6 +31,13 @@ def test_the_sentence_names_what_counted_most() -> None:
     sentence = weighed_most(told("shap.tree"), WORDS)
     assert sentence.startswith(WORDS.label(parts[0]["feature"]))
     assert "towards bad" in sentence
+
+
+def test_places_without_a_value_are_named_alone() -> None:
+    parts = [{"feature": "row 3", "contribution": 2.0}]
+    content = {"class": "7", "contributions": parts, "unit": "logit", "prediction": 2.0}
+    assert weighed_most(content, WORDS).startswith("row 3 pushes most towards 7")
+    assert waterfall(content | {"baseValue": 0.0}, WORDS).bars[0].note == ""
 
 
 def contributions(*sizes: float, label: str | None = "bad") -> dict[str, Any]:

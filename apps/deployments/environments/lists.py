@@ -35,6 +35,7 @@ _EXPLAINING = {
     "lime": ("lime==0.2.0.*", "scikit-learn"),
     "shap.native": (),
     "rules": (),
+    "custom": (),
     "integrated_gradients": (),
     "saliency": (),
     "occlusion": (),

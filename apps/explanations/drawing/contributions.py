@@ -57,7 +57,7 @@ def waterfall(content: dict[str, Any], words: Words, most: int = _MOST_BARS) -> 
     parts = [
         (
             words.label(p["feature"]),
-            words.value(p["feature"], p["value"]),
+            words.given(p),
             p["contribution"],
             p["feature"],
         )
@@ -131,7 +131,7 @@ def force(chart: Waterfall) -> SafeString:
 
 
 def _force_part(scale: Scale, start: float, end: float, bar: Bar) -> SafeString:
-    title = f"{bar.label} {bar.note}: {bar.shown}"
+    title = f"{' '.join(filter(None, (bar.label, bar.note)))}: {bar.shown}"
     gap = min(1.5, abs(scale.at(end) - scale.at(start)) / 4)
     return rect(scale.at(start) + gap, scale.at(end) - gap, bar.kind, title)
 

@@ -38,7 +38,7 @@ def swarm(contents: Sequence[dict[str, Any]], words: Words, most: int = 12) -> S
     found: dict[str, list[tuple[float, Any]]] = {}
     for content in contents:
         for part in content["contributions"]:
-            found.setdefault(part["feature"], []).append((part["contribution"], part["value"]))
+            found.setdefault(part["feature"], []).append((part["contribution"], part.get("value")))
     strongest = sorted(found, key=lambda name: -sum(abs(x) for x, _ in found[name]))[:most]
     rows = tuple((words.label(name), _ranked(found[name])) for name in strongest)
     return Swarm(contents[0]["unit"] if contents else "", rows, len(contents))

@@ -13,11 +13,15 @@ _MOST_VALUES = 1_000_000
 _DEEPEST = 12
 
 
+# The features that may be named; None where the model knows its places by no name.
+Names = list[str] | None
+
+
 def check(
-    made: Any, names: list[str], case: dict[str, Any], at: int, whose: str = "module"
+    made: Any, names: Names, case: dict[str, Any], at: int, whose: str = "module"
 ) -> dict[str, Any]:
-    """One row's explanation, contributions in feature order with the values of the `case`. Raises
-    ModelFailure in words."""
+    """One row's explanation, contributions in feature order with the values of the `case`, where
+    places have names. Raises ModelFailure in words."""
     where = f"The {whose}'s explanation of instance {at}"
     if not isinstance(made, dict):
         raise ModelFailure(f"{where} must be an object, not {described(made)}")
@@ -34,16 +38,19 @@ def check(
         raise ModelFailure(f"{where} has a baseValue that is no number")
     part = parts[0]
     found = dict(made) | {part: _SHAPES[part](made[part], names, where)}
-    if part == "contributions":
+    if part == "contributions" and names is not None:
         found[part] = [{"value": case.get(each["feature"])} | each for each in found[part]]
     return found
 
 
-def _contributions(given: Any, names: list[str], where: str) -> list[dict[str, Any]]:
+def _contributions(given: Any, names: Names, where: str) -> list[dict[str, Any]]:
     entries = _objects(given, {"feature", "contribution"}, "contributions", where)
+    for entry in entries:
+        _check_feature(entry["feature"], None, where)
     by_name = {entry["feature"]: entry for entry in entries}
+    names = list(by_name) if names is None else names
     if len(by_name) < len(entries) or set(by_name) != set(names):
-        wrong = sorted(str(name) for name in set(by_name) ^ set(names)) or ["one twice"]
+        wrong = sorted(set(by_name) ^ set(names)) or ["one twice"]
         raise ModelFailure(
             f"{where} must have one contribution of each feature; wrong: {', '.join(wrong[:5])}"
         )
@@ -52,7 +59,7 @@ def _contributions(given: Any, names: list[str], where: str) -> list[dict[str, A
     return [by_name[name] for name in names]
 
 
-def _rule(given: Any, names: list[str], where: str) -> dict[str, Any]:
+def _rule(given: Any, names: Names, where: str) -> dict[str, Any]:
     if not isinstance(given, dict) or not isinstance(given.get("found"), bool):
         raise ModelFailure(f"{where} needs a rule with found, true or false, and conditions")
     needed = {"feature", "op", "value"}
@@ -70,7 +77,7 @@ def _without_keeps(rule: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in rule.items() if key != "keeps"}
 
 
-def _counterfactuals(given: Any, names: list[str], where: str) -> list[dict[str, Any]]:
+def _counterfactuals(given: Any, names: Names, where: str) -> list[dict[str, Any]]:
     entries = _objects(given, {"changes"}, "counterfactuals", where)
     for entry in entries:
         for each in _objects(entry["changes"], {"feature", "from", "to"}, "changes", where):
@@ -78,7 +85,7 @@ def _counterfactuals(given: Any, names: list[str], where: str) -> list[dict[str,
     return [{"output": None} | entry for entry in entries]
 
 
-def _curves(given: Any, names: list[str], where: str) -> list[dict[str, Any]]:
+def _curves(given: Any, names: Names, where: str) -> list[dict[str, Any]]:
     entries = _objects(given, {"features", "grid", "average"}, "curves", where)
     for entry in entries:
         if not isinstance(entry["features"], list) or not 1 <= len(entry["features"]) <= 2:
@@ -102,7 +109,7 @@ def _check_curve(entry: dict[str, Any], where: str) -> None:
             _check_number(value, f"{where}: a curve's value")
 
 
-def _reasons(given: Any, names: list[str], where: str) -> list[dict[str, Any]]:
+def _reasons(given: Any, names: Names, where: str) -> list[dict[str, Any]]:
     entries = _objects(given, {"code", "text", "features"}, "reasons", where)
     for entry in entries:
         if not isinstance(entry["features"], list):
@@ -113,7 +120,7 @@ def _reasons(given: Any, names: list[str], where: str) -> list[dict[str, Any]]:
     return [{"share": None} | entry for entry in entries]
 
 
-def _picture(given: Any, names: list[str], where: str) -> dict[str, Any]:
+def _picture(given: Any, names: Names, where: str) -> dict[str, Any]:
     if not isinstance(given, dict) or not {"shape", "values"} <= given.keys():
         raise ModelFailure(f"{where} needs a picture with shape and values")
     if not isinstance(given["shape"], list) or not isinstance(given["values"], list):
@@ -121,7 +128,7 @@ def _picture(given: Any, names: list[str], where: str) -> dict[str, Any]:
     return given
 
 
-_SHAPES: dict[str, Callable[[Any, list[str], str], Any]] = {
+_SHAPES: dict[str, Callable[[Any, Names, str], Any]] = {
     "contributions": _contributions,
     "rule": _rule,
     "counterfactuals": _counterfactuals,
@@ -140,8 +147,10 @@ def _objects(given: Any, keys: set[str], part: str, where: str) -> list[dict[str
     return given
 
 
-def _check_feature(name: Any, names: list[str], where: str) -> None:
-    if name not in names:
+def _check_feature(name: Any, names: Names, where: str) -> None:
+    if not isinstance(name, str):
+        raise ModelFailure(f"{where} names a feature by {described(name)}, not by a text")
+    if names is not None and name not in names:
         raise ModelFailure(f"{where} names {name}, which is no feature of the model")
 
 

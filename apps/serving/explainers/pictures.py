@@ -4,9 +4,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from apps.serving.errors import BadRequest
 from apps.serving.explainers.base import Background, Budget, answer
 from apps.serving.explainers.contributions import read_settings
+from apps.serving.explainers.scored import scored_as_given
 from apps.serving.explainers.subject import Subject
 
 
@@ -28,29 +28,23 @@ class PictureExplainer:
 
     def explain(self, instances: list[Any], budget: Budget) -> list[dict[str, Any]]:
         """One answer per instance, all or none."""
-        violations = self.subject.schema.check(instances)
-        if violations:
-            raise BadRequest("; ".join(violation.message for violation in violations[:5]))
         budget.spend(len(instances))
-        outputs = self.subject.answers_of(instances)
-        raw = self.subject.raw_of(instances)
         answers = []
-        for row, instance in enumerate(instances):
-            target = self.subject.target
-            subject = self.subject.towards(int(raw[row].argmax()) if target is None else target)
-            values, base, fidelity = self.values(subject, instance, budget)
+        rows = scored_as_given(self.subject, instances)
+        for instance, row in zip(instances, rows, strict=True):
+            values, base, fidelity = self.values(row.subject, instance, budget)
             budget.check()
             answers.append(
                 answer(
                     self,
-                    subject,
-                    prediction=float(subject.pick(raw[row : row + 1])[0]),
-                    output=outputs[row],
+                    row.subject,
+                    prediction=row.score,
+                    output=row.output,
                     base_value=base,
                     background=self.background,
                     fidelity=fidelity,
                     budget=budget,
-                    **self._content(subject, instance, values),
+                    **self._content(row.subject, instance, values),
                 )
             )
         return answers

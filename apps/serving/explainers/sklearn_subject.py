@@ -51,7 +51,12 @@ class SklearnSubject(Subject):
         return hasattr(self.final, "decision_function") and (not pairs or len(self.classes) == 2)
 
     def prepared(self, frame: pd.DataFrame) -> Any:
-        data = self.taken(frame)
+        return self._stepped(self.taken(frame))
+
+    def prepared_as_given(self, instances: list[Any]) -> Any:
+        return self._stepped(self.model._array(instances)[0])
+
+    def _stepped(self, data: Any) -> Any:
         with sklearn.config_context(skip_parameter_validation=True):
             for step in self.steps:
                 data = step.transform(data)

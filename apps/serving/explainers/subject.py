@@ -108,11 +108,15 @@ class Subject:
         targets = self.outputs(frame).argmax(axis=1)
         return [(self.towards(int(t)), np.flatnonzero(targets == t)) for t in np.unique(targets)]
 
-    def frame(self, instances: list[Any]) -> pd.DataFrame:
-        """Raw values, columns in feature order. Raises BadRequest naming the feature."""
+    def check(self, instances: list[Any]) -> None:
+        """Raises BadRequest where instances are not what the model takes."""
         violations = self.schema.check(instances)
         if violations:
             raise BadRequest("; ".join(violation.message for violation in violations[:5]))
+
+    def frame(self, instances: list[Any]) -> pd.DataFrame:
+        """Raw values, columns in feature order. Raises BadRequest naming the feature."""
+        self.check(instances)
         if not self.features:
             raise BadRequest("The model takes tensors, not features; explain it as an image")
         return frame_of(self._rows.columns(instances), self.features)
@@ -139,6 +143,10 @@ class Subject:
     def prepared(self, frame: pd.DataFrame) -> Any:
         """What the final estimator takes; to be passed on where several things are asked."""
         return self.instances(frame)
+
+    def prepared_as_given(self, instances: list[Any]) -> Any:
+        """The same of instances whose values have no names."""
+        return instances
 
     def learn(self, frame: pd.DataFrame) -> None:
         """Looks for a shorter way to the same numbers, on rows of the background."""

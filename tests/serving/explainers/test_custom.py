@@ -6,16 +6,23 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.special import expit
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from apps.serving.errors import BadRequest, LoadError, ModelFailure
 from apps.serving.explainers.base import BudgetExceeded
 from apps.serving.explainers.custom import Custom
+from apps.serving.explainers.subject import subject_of
 from tests.serving.explainers.subjects import (
     background,
     budget,
     house_prices,
     instances,
+    sklearn_subject,
     steady,
 )
 
@@ -85,6 +92,94 @@ def test_a_module_that_changes_its_instances_changes_nothing(custom: Explainers)
     (answer,) = custom(text).explain(rows(1), budget())
     assert (answer["rule"]["found"], answer["rule"]["conditions"]) == (False, [])
     assert answer["output"] == house_prices()[0].model.predict(rows(1))[0]
+
+
+WITHOUT_NAMES = """
+    def explain(instances, predict):
+        made = []
+        for given in instances:
+            (whole,) = predict([given])
+            without = predict([[[0.0] * len(row) for row in given]])
+            made.append(RETURNED)
+        return made
+"""
+
+
+class Corner:
+    """A model of pictures, which answers with their upper left corner."""
+
+    advice, native = "", None
+
+    def predict(self, instances: list[Any]) -> list[Any]:
+        return [float(picture[0][0]) for picture in instances]
+
+    def describe(self) -> dict[str, Any]:
+        return {"framework": "stone"}
+
+
+class Doubled(TransformerMixin, BaseEstimator):
+    """A step of somebody's own, which does not say how many columns it was fitted on."""
+
+    def fit(self, X: Any, y: Any = None) -> "Doubled":
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return 2 * X
+
+
+def nameless(folder: Path, returned: str) -> Custom:
+    path = folder / "explainer.py"
+    path.write_text(dedent(WITHOUT_NAMES).replace("RETURNED", returned))
+    made = Custom(subject_of(Corner(), {"problemType": "regression"}), {"module": str(path)}, 5)
+    made.fit(None)
+    return made
+
+
+def test_a_model_without_names_is_asked_with_rows_as_they_are(tmp_path: Path) -> None:
+    named = """{"contributions": [
+        {"feature": f"row {at}", "contribution": whole - without[0]} for at in range(len(given))
+    ]}"""
+    (answer,) = nameless(tmp_path, named).explain([[[3.0, 1.0], [0.0, 2.0]]], budget())
+    assert (answer["prediction"], answer["output"], answer["unit"]) == (3.0, 3.0, "value")
+    assert answer["contributions"] == [
+        {"feature": "row 0", "contribution": 3.0},
+        {"feature": "row 1", "contribution": 3.0},
+    ]
+
+
+def test_a_model_without_names_may_be_explained_by_a_picture(tmp_path: Path) -> None:
+    picture = '{"picture": {"shape": [1, 2], "values": given}}'
+    (answer,) = nameless(tmp_path, picture).explain([[[3.0, 1.0]]], budget())
+    assert answer["picture"]["values"] == [[3.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        ('{"contributions": [{"feature": "a", "contribution": 1.0}] * 2}', "wrong: one twice"),
+        ('{"contributions": [{"feature": 1, "contribution": 1.0}]}', "by a int, not by a text"),
+        ('{"reasons": [{"code": "A", "text": "b", "features": [[]]}]}', "by a list of 0"),
+    ],
+)
+def test_places_without_names_are_named_once_and_by_text(
+    tmp_path: Path, returned: str, words: str
+) -> None:
+    with pytest.raises(ModelFailure, match=words):
+        nameless(tmp_path, returned).explain([[[3.0, 1.0]]], budget())
+
+
+def test_a_pipeline_without_names_answers_as_it_is_served(tmp_path: Path) -> None:
+    rows = np.array([[1.0, 2.0], [3.0, 0.5], [0.2, 4.0], [2.0, 2.5]])
+    model = make_pipeline(Doubled(), LogisticRegression()).fit(rows, [0, 1, 0, 1])
+    subject = sklearn_subject(model, {})
+    assert subject.features == ()
+    path = tmp_path / "explainer.py"
+    path.write_text("def explain(instances, predict):\n    return [{'reasons': []}]\n")
+    explainer = Custom(subject, {"module": str(path)}, 5)
+    (answer,) = explainer.explain([[1.0, 2.0]], budget())
+    assert answer["output"] == subject.model.predict([[1.0, 2.0]])[0]
+    assert answer["unit"] == "log-odds"
+    assert expit(answer["prediction"]) == pytest.approx(answer["output"][1])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-METHODS = ("saliency", "integrated_gradients", "occlusion", "rules", "shap.native")
+METHODS = ("saliency", "integrated_gradients", "occlusion", "rules", "shap.native", "custom")
 CODE = f"""
 import sys
 sys.modules.update(dict.fromkeys(["scipy", "sklearn", "shap", "lime"]))
