@@ -33,7 +33,7 @@ _TYPES = {
 _NUMBERS = {method: number for number, method in _TYPES.items()} | {
     "shap.native": 9, "shap.interventional": 9, "shap.exact": 4, "shap.linear": 4,
 }  # fmt: skip
-_CUSTOM = 7
+_CUSTOM, _INTEGRATED = 7, 8
 _OWN = (Method(CUSTOM, CUSTOM),)
 _SAY_WHICH = (
     'names no image ({"docker": {"image": "…"}}), module ({"deeploy": {"moduleId": "…"}}) or '
@@ -42,6 +42,12 @@ _SAY_WHICH = (
 _LATER = (
     "Methods of ours are chosen when the model has been imported: PATCH the deployment then. A "
     "module or an image of yours comes with the contract folder, or as explainerReference."
+)
+_NOT_INSIDE = (
+    "8 (integrated) is an explain function within the model, which the image of a custom model can "
+    "have; files of models are asked for predictions alone. Put explain(instances, predict) into a "
+    "module and send explainerType 7 with explainerReference, or name a method in explainers: "
+    "integrated_gradients for networks of PyTorch and TensorFlow, shap.tree for trees."
 )
 _NATIVE = {"xgboost", "lightgbm", "catboost"}
 
@@ -59,6 +65,7 @@ def explainer_in(
     `kept` is that of the newest revision, over which single keys may change. Raises Invalid, and
     PermissionDenied where somebody answers for a module who may not.
     """
+    data = _without_integrated(data, version)
     named = _named(data, version)
     if named == ():
         return NO_EXPLAINER
@@ -85,6 +92,8 @@ def explainer_for_import(
     """The explainer of a deployment that waits for its import, and whether its contract folder may
     or must bring it; the official client asks with 0 for none. Methods of ours need the version."""
     kind = data.get("explainerType")
+    if kind == _INTEGRATED and not data.get("explainers"):
+        raise _wrong("explainerType", _NOT_INSIDE)
     if data.get("explainers") or kind not in (None, 0, _CUSTOM):
         raise _wrong("explainers", _LATER)
     if kind == 0:
@@ -98,6 +107,25 @@ def explainer_for_import(
         require(by, "scan.override", workspace)
         said = replace(said, reason=data["explainerReason"], answered_by=by.name)
     return said, "must" if kind == _CUSTOM else "may" if from_git else "no"
+
+
+def _without_integrated(data: dict[str, Any], version: ModelVersion | None) -> dict[str, Any]:
+    """The body with the model's own image as the explainer where it asks for an integrated one:
+    it runs once more, and its server answers `explain`. Raises Invalid for models that are files.
+    """
+    if data.get("explainerType") != _INTEGRATED or data.get("explainers") is not None:
+        return data
+    if version is None or version.framework != ModelVersion.Framework.CUSTOM:
+        raise _wrong("explainerType", _NOT_INSIDE)
+    source = version.source
+    docker = {"image": source["image"], "port": source.get("port")}
+    own: dict[str, Any] = {"docker": docker | {"uri": source.get("readinessPath")}}
+    as_the_model = {
+        "explainerArgs": data.get("modelArgs"),
+        "explainerEnvironmentVariableIds": data.get("modelEnvironmentVariableIds"),
+    }
+    asked = {key: value for key, value in data.items() if value is not None}
+    return as_the_model | asked | {"explainerType": _CUSTOM, "explainerReference": own}
 
 
 def _without(
@@ -135,7 +163,8 @@ def _named(data: dict[str, Any], version: ModelVersion | None) -> tuple[Method, 
     if kind not in _TYPES:
         known = ", ".join(f"{number} ({method})" for number, method in _TYPES.items())
         message = (
-            f"{kind} is not offered here; there are 0 (none), {known}, 7 (custom), and explainers."
+            f"{kind} is not offered here; there are 0 (none), {known}, 7 (custom), 8 (within a "
+            "custom model's image), and explainers."
         )
         raise Invalid(f"explainerType: {message}", [{"field": "explainerType", "message": message}])
     method = _TYPES[kind]

@@ -117,6 +117,7 @@ def test_the_actor_of_a_program_is_its_key_pair(
         ({"modelType": 3}, "not model type 3"),
         ({"deploymentType": "Sagemaker"}, "Sagemaker is not offered"),
         ({"explainerType": 11}, "explainerType"),
+        ({"explainerType": 8}, "into a module and send explainerType 7"),
         ({"explainerType": 4}, "no reference data"),
         ({"explainers": [{"method": "magic"}]}, "There is no method magic; known are anchors"),
         ({"modelMemLimit": 1}, "memory_mb"),

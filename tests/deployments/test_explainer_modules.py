@@ -19,6 +19,7 @@ from apps.deployments.explainer_image import entries_of
 from apps.deployments.explainers import Explainer, Method, component_of, explainer_of, explaining_of
 from apps.deployments.models import Deployment
 from apps.deployments.selectors import differences
+from apps.registry import services as registry
 from apps.registry.models import Artifact, ModelVersion
 from apps.registry.services import Upload
 from tests.deployments.test_api import Api, base
@@ -184,6 +185,23 @@ def test_the_api_takes_an_image_and_says_what_is_missing(
     assert Deployment.objects.get().revisions.get().backend == "docker"
 
 
+def test_what_explains_within_a_custom_image_is_that_image_once_more(
+    workspace: Workspace, operator: User
+) -> None:
+    model = registry.create_model(workspace=workspace, name="Bureau", by=operator)
+    version = registry.add_image_version(
+        model=model, image="bank/bureau:1", port=9001, readiness_path="/ready", by=operator
+    )
+    body = {"name": "Risk", "modelVersionId": str(version.id), "explainerType": 8}
+    status, made = Api(operator).call("POST", base(workspace), body | {"modelArgs": ["--fast"]})
+    assert status == 201, made
+    docker = {"image": "bank/bureau:1", "port": 9001, "uri": "/ready"}
+    assert made["lastVersion"]["explainerReference"] == {"docker": docker}
+    kept = explainer_of(Deployment.objects.get().revisions.get())
+    assert kept is not None
+    assert kept.args == ("--fast",)
+
+
 ENTRY: dict[str, Any] = {"contributions": [{"feature": "a", "contribution": 1.5}], "prediction": 2}
 
 
@@ -206,6 +224,13 @@ def test_what_an_image_answers_is_drawn_where_its_shape_is_known(
     [[found]] = entries_of({"explanations": [entry]}, [{"a": 1}], ["a"])
     assert part in found
     assert (found["name"], found["method"]) == ("custom", "custom")
+
+
+def test_an_image_names_the_places_of_a_model_without_names() -> None:
+    parts = [{"feature": "row 1", "contribution": 2.0}]
+    answer = {"explanations": [{"prediction": 2.0, "contributions": parts}]}
+    [[found]] = entries_of(answer, [[[1.0, 2.0]]], [])
+    assert found["contributions"] == parts
 
 
 @pytest.mark.parametrize(
