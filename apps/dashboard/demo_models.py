@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,34 +83,26 @@ def _transactions(folder: Path, workspace: Workspace) -> Explainer:
     return Explainer(methods, seed=_SEED)
 
 
-_ABOUT_CREDIT_MODEL = "Probability that a consumer loan is not repaid, on German Credit."
-_ABOUT_CREDIT = "Estimates the risk that a consumer loan is not repaid."
-CREDIT = (
-    DemoModel(
-        artifact="gradient-boosting/model.skops",
-        sample="reference.csv",
-        holdout="holdout.csv",
-        model="Gradient boosting",
-        about_model=_ABOUT_CREDIT_MODEL,
-        name="Consumer credit risk",
-        about=_ABOUT_CREDIT,
-        case="application",
-        explained_every=5,
-        explainer=_credit,
-    ),
-    DemoModel(
-        artifact="xgboost/model.ubj",
-        sample="reference.csv",
-        holdout="holdout.csv",
-        model="XGBoost",
-        about_model=_ABOUT_CREDIT_MODEL,
-        name="Consumer credit risk, challenger",
-        about=_ABOUT_CREDIT,
-        case="application",
-        explained_every=5,
-        explainer=_challenger,
-    ),
+_BOOSTING = DemoModel(
+    artifact="gradient-boosting/model.skops",
+    sample="reference.csv",
+    holdout="holdout.csv",
+    model="Gradient boosting",
+    about_model="Probability that a consumer loan is not repaid, on German Credit.",
+    name="Consumer credit risk",
+    about="Estimates the risk that a consumer loan is not repaid.",
+    case="application",
+    explained_every=5,
+    explainer=_credit,
 )
+_CHALLENGER = replace(
+    _BOOSTING,
+    artifact="xgboost/model.ubj",
+    model="XGBoost",
+    name="Consumer credit risk, challenger",
+    explainer=_challenger,
+)
+CREDIT = (_BOOSTING, _CHALLENGER)
 TRANSACTIONS = DemoModel(
     artifact="transactions/model.ubj",
     sample="transactions/reference.csv",

@@ -4,13 +4,12 @@ from typing import Any
 from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers
-from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.access import can, find_workspace, require
+from apps.accounts.access import find_workspace, require
 from apps.deployments.explainer_choice import COSTS, proposals
 from apps.deployments.explainer_files import (
     backgrounds_in,
@@ -18,8 +17,8 @@ from apps.deployments.explainer_files import (
     take_background,
     take_explainer,
 )
-from apps.registry.models import Artifact, ModelVersion
-from apps.registry.services import Upload
+from apps.deployments.upload_api import FileKind, WorkspaceFiles
+from apps.registry.models import ModelVersion
 
 _ANSWER = {200: OpenApiTypes.OBJECT}
 
@@ -57,61 +56,26 @@ class ExplainerFields(serializers.Serializer):
     explainerMemLimit = serializers.IntegerField(required=False, allow_null=True)
 
 
-class Modules(APIView):
+@extend_schema_view(
+    get=extend_schema(responses=_ANSWER, operation_id="explainer_module_list"),
+    post=extend_schema(request=ExplainerModuleIn, responses=_ANSWER),
+)
+class Modules(WorkspaceFiles):
     """The modules of a workspace's explainers."""
 
-    parser_classes = (MultiPartParser, FormParser)
-
-    @extend_schema(responses=_ANSWER, operation_id="explainer_module_list")
-    def get(self, request, workspace):
-        found = find_workspace(request.user, workspace)
-        require(request.user, "workspace.view", found)
-        return Response([_module_out(each) for each in explainers_in(found)])
-
-    @extend_schema(request=ExplainerModuleIn, responses=_ANSWER)
-    def post(self, request, workspace):
-        found = find_workspace(request.user, workspace)
-        require(request.user, "deployment.create", found)
-        body = ExplainerModuleIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        file = body.validated_data["file"]
-        artifact = take_explainer(found, Upload(file.name, file.chunks()))
-        may = can(request.user, "scan.override", found)
-        return Response(_module_out(artifact) | {"mayAnswer": may}, 201)
+    kind = FileKind(explainers_in, take_explainer, ("risk", "findings"), is_code=True)
+    body = ExplainerModuleIn
 
 
-def _module_out(artifact: Artifact) -> dict[str, Any]:
-    return {
-        "id": str(artifact.id),
-        "filename": artifact.filename,
-        "sha256": artifact.sha256,
-        "size": artifact.size,
-        "risk": artifact.scan["risk"],
-        "findings": artifact.scan["findings"],
-        "createdAt": artifact.created_at.isoformat(),
-    }
-
-
-class Backgrounds(APIView):
+@extend_schema_view(
+    get=extend_schema(responses=_ANSWER, operation_id="background_list"),
+    post=extend_schema(request=BackgroundIn, responses=_ANSWER),
+)
+class Backgrounds(WorkspaceFiles):
     """The tables of a workspace that explainers may measure against."""
 
-    parser_classes = (MultiPartParser, FormParser)
-
-    @extend_schema(responses=_ANSWER, operation_id="background_list")
-    def get(self, request, workspace):
-        found = find_workspace(request.user, workspace)
-        require(request.user, "workspace.view", found)
-        return Response([_background_out(each) for each in backgrounds_in(found)])
-
-    @extend_schema(request=BackgroundIn, responses=_ANSWER)
-    def post(self, request, workspace):
-        found = find_workspace(request.user, workspace)
-        require(request.user, "deployment.create", found)
-        body = BackgroundIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        file = body.validated_data["file"]
-        artifact = take_background(found, Upload(file.name, file.chunks()))
-        return Response(_background_out(artifact), 201)
+    kind = FileKind(backgrounds_in, take_background, ("rows",))
+    body = BackgroundIn
 
 
 class Proposals(APIView):
@@ -143,17 +107,6 @@ def _proposal_out(proposal: Any) -> dict[str, Any]:
         "costInWords": COSTS[proposal.words.cost],
         "recommended": proposal.recommended,
         "missing": proposal.missing or None,
-    }
-
-
-def _background_out(artifact: Artifact) -> dict[str, Any]:
-    return {
-        "id": str(artifact.id),
-        "filename": artifact.filename,
-        "sha256": artifact.sha256,
-        "size": artifact.size,
-        "rows": artifact.scan.get("rows"),
-        "createdAt": artifact.created_at.isoformat(),
     }
 
 

@@ -1,27 +1,23 @@
 """Deployments whose model has to be imported first: opened at once, revised when it is there."""
 
-from dataclasses import asdict, replace
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import User, Workspace
 from apps.audit.actor import SYSTEM
-from apps.core.errors import DomainError, Invalid
+from apps.core.errors import DomainError
 from apps.deployments.explainer_settings import Explainer
 from apps.deployments.importing_explainer import explainer_of_import, kept_explainer
+from apps.deployments.importing_folder import EXPLAINER, TRANSFORMER, FromFolder
+from apps.deployments.importing_transformer import kept_transformer, transformer_of_import
 from apps.deployments.models import Deployment, UseCase
 from apps.deployments.services import RunSettings, create_deployment, create_revision, record
-from apps.deployments.transformer_files import take_module
 from apps.deployments.transformers import Transformer
-from apps.registry import storage
 from apps.registry.imports import services as imports
-from apps.registry.models import Artifact, Credential, Import
-from apps.registry.services import Upload
-from apps.registry.sources.packing import chunks_of
-
-FromFolder = Literal["no", "may", "must"]
+from apps.registry.models import Credential, Import
 
 
 @transaction.atomic
@@ -65,7 +61,7 @@ def deploy_import(
         "run": asdict(run) if run else None,
         "backend": backend,
         "config": config,
-        "transformer": _kept(transformer) if transformer else None,
+        "transformer": kept_transformer(transformer) if transformer else None,
         "fromFolder": from_folder,
         "explainer": kept_explainer(explainer) if explainer else None,
         "explainerFromFolder": explainer_from_folder,
@@ -97,7 +93,7 @@ def follow(job: Import) -> None:
             run=RunSettings(**wanted["run"]) if wanted["run"] else None,
             backend=wanted["backend"],
             config=wanted.get("config"),
-            transformer=_transformer(job),
+            transformer=transformer_of_import(job),
             explainer=explainer_of_import(job),
             by=job.created_by,
         )
@@ -118,7 +114,10 @@ def try_again(*, job: Import, by: User, reason: str = "") -> None:
     if reason.strip():
         wanted = job.options["deployment"]
         answered = {"reason": reason.strip(), "answered_by": by.name}
-        empty = {"transformer": _kept(Transformer()), "explainer": kept_explainer(Explainer())}
+        empty = {
+            "transformer": kept_transformer(Transformer()),
+            "explainer": kept_explainer(Explainer()),
+        }
         for kind in waiting_for_reason(job):
             wanted[kind] = (wanted.get(kind) or empty[kind]) | answered
         job.save(update_fields=["options"])
@@ -137,52 +136,4 @@ def waiting_for_reason(job: Import) -> list[str]:
     """Which modules of the folder wait for somebody who says why they may run."""
     if not (job.version and job.error):
         return []
-    deployment = job.options.get("deployment", {})
-    asked = {"transformer": "fromFolder", "explainer": "explainerFromFolder"}
-    return [
-        kind
-        for kind, key in asked.items()
-        if "artifactId" in (job.options.get(kind) or {})
-        and deployment.get(key, "no") != "no"
-        and not (deployment.get(kind) or {}).get("reason")
-    ]
-
-
-def _kept(transformer: Transformer) -> dict[str, Any]:
-    """A transformer as JSON."""
-    artifact = transformer.artifact
-    values = {name: getattr(transformer, name) for name in Transformer.__slots__}
-    return values | {
-        "artifact": str(artifact.id) if artifact else None,
-        "run": asdict(values["run"]),
-    }
-
-
-def _transformer(job: Import) -> Transformer | None:
-    """What was said of a transformer, with the folder's where none was named."""
-    wanted = job.options["deployment"]
-    said = _restored(wanted.get("transformer"))
-    if said.is_given:
-        return said
-    brought = job.options.get("transformer")
-    from_folder = wanted.get("fromFolder", "no")
-    if from_folder == "must" and not brought:
-        raise Invalid(
-            "A transformer was asked for, but the contract folder has no transformer/ with "
-            "transformer.py or reference.json."
-        )
-    if from_folder == "no" or not brought:
-        return None
-    if "image" in brought:
-        return replace(said, image=brought["image"], port=int(brought.get("port") or 8080))
-    packed = Artifact.objects.get(pk=brought["artifactId"])
-    upload = Upload(packed.filename, chunks_of(storage.path_of(packed.sha256)))
-    return replace(said, artifact=take_module(job.workspace, upload))
-
-
-def _restored(kept: dict[str, Any] | None) -> Transformer:
-    if not kept:
-        return Transformer()
-    lists = {name: tuple(kept[name]) for name in ("args", "variable_ids")}
-    artifact = Artifact.objects.get(pk=kept["artifact"]) if kept["artifact"] else None
-    return Transformer(**kept | lists | {"artifact": artifact, "run": RunSettings(**kept["run"])})
+    return [kind.name for kind in (TRANSFORMER, EXPLAINER) if kind.waits_for_reason(job)]

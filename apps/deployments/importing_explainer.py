@@ -1,16 +1,12 @@
 """The explainer of a deployment that waits for its import: kept meanwhile, or the folder's."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
-from apps.core.errors import Invalid
-from apps.deployments.explainer_files import take_explainer
 from apps.deployments.explainer_settings import Explainer, methods_of
+from apps.deployments.importing_folder import EXPLAINER
 from apps.deployments.run_settings import RunSettings
-from apps.registry import storage
 from apps.registry.models import Artifact, Import
-from apps.registry.services import Upload
-from apps.registry.sources.packing import chunks_of
 
 _FILES = ("background", "module")
 
@@ -35,23 +31,4 @@ def _restored(kept: dict[str, Any] | None) -> Explainer:
 
 def explainer_of_import(job: Import) -> Explainer | None:
     """What was said of an explainer, with the folder's where none was named. Raises Invalid."""
-    wanted = job.options["deployment"]
-    said = _restored(wanted.get("explainer"))
-    if said.is_given:
-        return said
-    brought = job.options.get("explainer")
-    from_folder = wanted.get("explainerFromFolder", "no")
-    if from_folder == "must" and not brought:
-        raise Invalid(
-            "An explainer of your own was asked for, but the contract folder has no explainer/ "
-            "with explainer.py or a reference.json of an image."
-        )
-    if from_folder == "no" or not brought:
-        return None
-    if "image" in brought:
-        uri = str(brought.get("uri") or "")
-        port = int(brought.get("port") or 8080)
-        return replace(said, image=brought["image"], port=port, readiness_path=uri)
-    packed = Artifact.objects.get(pk=brought["artifactId"])
-    upload = Upload(packed.filename, chunks_of(storage.path_of(packed.sha256)))
-    return replace(said, module=take_explainer(job.workspace, upload))
+    return EXPLAINER.brought_to(job, _restored(job.options["deployment"].get("explainer")))

@@ -3,19 +3,16 @@
 from typing import Any, Literal
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
-from rest_framework.parsers import FormParser, MultiPartParser
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from apps.accounts.access import can, find_workspace, require
+from apps.accounts.access import require
 from apps.accounts.models import User, Workspace
 from apps.deployments.run_settings import RunSettings
 from apps.deployments.transformer_files import take_module, transformers_in
 from apps.deployments.transformers import NO_TRANSFORMER, Transformer
+from apps.deployments.upload_api import FileKind, WorkspaceFiles
 from apps.registry.models import Artifact
-from apps.registry.services import Upload
 
 _ANSWER = {200: OpenApiTypes.OBJECT}
 _RUN = {
@@ -166,40 +163,15 @@ def transformer_out(transformer: Transformer | None) -> dict[str, Any] | None:
     }
 
 
-class Modules(APIView):
+@extend_schema_view(
+    get=extend_schema(responses=_ANSWER, operation_id="transformer_list"),
+    post=extend_schema(request=ModuleIn, responses=_ANSWER),
+)
+class Modules(WorkspaceFiles):
     """The modules of a workspace's transformers."""
 
-    parser_classes = (MultiPartParser, FormParser)
-
-    @extend_schema(responses=_ANSWER, operation_id="transformer_list")
-    def get(self, request, workspace):
-        found = find_workspace(request.user, workspace)
-        require(request.user, "workspace.view", found)
-        return Response([_module_out(each) for each in transformers_in(found)])
-
-    @extend_schema(request=ModuleIn, responses=_ANSWER)
-    def post(self, request, workspace):
-        found = find_workspace(request.user, workspace)
-        require(request.user, "deployment.create", found)
-        body = ModuleIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        file = body.validated_data["file"]
-        artifact = take_module(found, Upload(file.name, file.chunks()))
-        may = can(request.user, "scan.override", found)
-        return Response(_module_out(artifact) | {"mayAnswer": may}, 201)
-
-
-def _module_out(artifact: Artifact) -> dict[str, Any]:
-    return {
-        "id": str(artifact.id),
-        "filename": artifact.filename,
-        "sha256": artifact.sha256,
-        "size": artifact.size,
-        "steps": artifact.scan["steps"],
-        "risk": artifact.scan["risk"],
-        "findings": artifact.scan["findings"],
-        "createdAt": artifact.created_at.isoformat(),
-    }
+    kind = FileKind(transformers_in, take_module, ("steps", "risk", "findings"), is_code=True)
+    body = ModuleIn
 
 
 def _wrong(key: str, message: str) -> serializers.ValidationError:
