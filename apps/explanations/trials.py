@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django_q.tasks import async_task
 
@@ -203,14 +204,16 @@ def living_handles() -> list[Handle]:
 
 def end_left(*, now: datetime) -> int:
     """Gives up trials whose worker is gone, ends servers that nobody waits for, and forgets what
-    is old; how many servers."""
-    lost = ExplainerTrial.objects.filter(state=State.WORKING, seen_at__lt=now - _LOST_AFTER)
-    lost.update(state=State.FAILED, error=_ENDED)
-    left = ExplainerTrial.objects.exclude(state=State.WORKING).exclude(handle={})
+    is old; how many servers. One question where there is nothing of that."""
+    lost = Q(state=State.WORKING, seen_at__lt=now - _LOST_AFTER)
+    left = ~Q(state=State.WORKING) & ~Q(handle={})
+    old = ~Q(state=State.WORKING) & Q(created_at__lt=now - KEPT, handle={})
+    if not ExplainerTrial.objects.filter(lost | left | old).exists():
+        return 0
+    ExplainerTrial.objects.filter(lost).update(state=State.FAILED, error=_ENDED)
     ended = 0
-    for trial in left:
+    for trial in ExplainerTrial.objects.filter(left):
         _end(trial, trial.handle)
         ended += 1
-    old = ExplainerTrial.objects.filter(created_at__lt=now - KEPT, handle={})
-    old.exclude(state=State.WORKING).delete()
+    ExplainerTrial.objects.filter(old).delete()
     return ended

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from apps.deployments.models import Deployment
 from apps.feedback.models import ReviewQueue
-from apps.feedback.review.intake import take_in
+from apps.feedback.review.intake import behind, take_in
 
 log = logging.getLogger(__name__)
 _SECONDS = 45
@@ -21,7 +21,7 @@ def fill_queues() -> int:
     """
     started, looked = time.monotonic(), 0
     living = ReviewQueue.objects.exclude(deployment__desired=Deployment.Desired.DELETED)
-    queues = list(living.filter(is_open=True).select_related("deployment"))
+    queues = list(behind(living.filter(is_open=True)).select_related("deployment"))
     while queues and time.monotonic() - started < _SECONDS:
         found = {queue.id: _fill(queue) for queue in queues}
         looked += sum(found.values())

@@ -20,6 +20,7 @@ from apps.core.errors import Conflict
 from apps.deployments.models import Deployment
 from apps.explanations import services, summaries, views
 from apps.explanations.models import ExplanationJob, GlobalExplanation
+from apps.explanations.tasks import summarise_missing
 from apps.predictions.models import PredictionRecord
 from tests.explanations.told import told
 from tests.predictions.factories import prediction_of
@@ -396,3 +397,10 @@ def test_a_failure_keeps_what_was_known_and_says_why(
 
 def test_a_revision_is_asked_for_only_while_its_explainer_runs(deployment: Deployment) -> None:
     assert summaries.ask_for_missing(now=timezone.now()) == 0
+
+
+def test_looking_for_missing_ones_is_one_query_where_none_is_missing(
+    deployment: Deployment, believed: GlobalExplanation, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1):
+        assert summarise_missing() == 0

@@ -24,6 +24,7 @@ from apps.deployments import trial_server
 from apps.deployments.explainers import NO_EXPLAINER, Explainer, Method
 from apps.explanations import trials
 from apps.explanations.models import ExplainerTrial
+from apps.explanations.tasks import end_left_trials
 from apps.registry import services as registry
 from apps.registry.models import ModelVersion
 from apps.registry.services import Upload
@@ -140,6 +141,19 @@ def test_the_controller_ends_what_a_dead_worker_left(version: ModelVersion, oper
     assert (trial.state, trial.handle, running(handle)) == ("failed", {}, False)
     assert "Measure again" in trials.fault(trial, now)
     assert trials.living_handles() == []
+
+
+def test_a_look_costs_one_query_where_nothing_has_to_end(
+    version: ModelVersion, operator: User, owner: User, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1):
+        end_left_trials()
+    going, done = asked(version, operator), asked(version, owner)
+    living = {"state": "working", "handle": {"pid": 2**31 - 1}, "seen_at": timezone.now()}
+    ExplainerTrial.objects.filter(id=going.id).update(**living)
+    ExplainerTrial.objects.filter(id=done.id).update(state="done")
+    with django_assert_num_queries(1):
+        end_left_trials()
 
 
 def test_a_new_trial_takes_the_place_of_the_one_before(

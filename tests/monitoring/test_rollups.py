@@ -77,13 +77,14 @@ def test_what_the_model_saw_and_said_is_counted_on_the_reference_bins(
     assert row.features["city"] == {"bins": {"0": 1, "1": 1, "-1": 1}, "missing": 1}
 
 
-def test_rolling_up_again_counts_nothing_twice(
-    deployment: Deployment, write: Write, recent: datetime
+def test_rolling_up_again_counts_nothing_twice_and_costs_one_query(
+    deployment: Deployment, write: Write, recent: datetime, django_assert_num_queries: Any
 ) -> None:
     write(request_of(deployment, recent, [CASE]))
     services.roll_up(now=timezone.now())
     before = everything()
-    assert services.roll_up(now=timezone.now()) == 0
+    with django_assert_num_queries(1):
+        assert services.roll_up(now=timezone.now()) == 0
     assert everything() == before
 
 

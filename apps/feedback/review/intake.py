@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import BigIntegerField, F, OuterRef, Subquery
+from django.db.models import BigIntegerField, Exists, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from apps.audit.models import Seal, Writer
@@ -42,6 +42,11 @@ def take_in(*, queue: ReviewQueue, now: datetime, most: int = 20_000) -> int:
             break
         looked += found
     return looked
+
+
+def behind(queues: QuerySet[ReviewQueue]) -> QuerySet[ReviewQueue]:
+    """Those of the queues that have not looked at all of the log."""
+    return queues.filter(Exists(_writers_ahead(OuterRef(OuterRef("id")))))
 
 
 def start_from_now(queue: ReviewQueue) -> None:
@@ -183,13 +188,17 @@ def _take_chunk(queue: ReviewQueue, selections: Selections, now: datetime) -> in
 
 def _next_writer(queue: ReviewQueue) -> ReviewProgress | None:
     """The progress in a writer that has more; one that began since the queue starts at 0."""
-    mine = ReviewProgress.objects.filter(queue=queue, writer=OuterRef("id"))
-    reached = Coalesce(Subquery(mine.values("seal")), 0, output_field=BigIntegerField())
-    waiting = Writer.objects.annotate(reached=reached).filter(number__gt=F("reached"))
-    writer = waiting.order_by("started_at").first()
+    writer = _writers_ahead(queue).order_by("started_at").first()
     if writer is None:
         return None
     return ReviewProgress.objects.get_or_create(queue=queue, writer=writer.id)[0]
+
+
+def _writers_ahead(queue: Any) -> QuerySet[Writer]:
+    """Those with seals that the queue has not looked at."""
+    mine = ReviewProgress.objects.filter(queue=queue, writer=OuterRef("id"))
+    reached = Coalesce(Subquery(mine.values("seal")), 0, output_field=BigIntegerField())
+    return Writer.objects.annotate(reached=reached).filter(number__gt=F("reached"))
 
 
 def _next_seals(progress: ReviewProgress) -> list[Seal]:

@@ -234,6 +234,16 @@ def test_the_worker_fills_every_open_queue(
     assert ReviewCase.objects.count() == 2
 
 
+def test_queues_that_have_seen_all_cost_one_query_together(
+    queue: ReviewQueue, deployment: Deployment, operator: User, django_assert_num_queries: Any
+) -> None:
+    prediction_of(deployment)
+    make_queue(deployment, operator, name="Other")
+    assert fill_queues() == 1
+    with django_assert_num_queries(1):
+        assert fill_queues() == 0
+
+
 def test_the_worker_leaves_deleted_deployments_alone(
     queue: ReviewQueue, deployment: Deployment, operator: User
 ) -> None:
