@@ -98,11 +98,12 @@ class SwarmBackend:
         if (coming := self.starts.seen(handle["service"])) is not None:
             return coming
         with self.engine.calls() as client:
-            task = _newest(client, handle["service"])
-        if task is None:
+            tasks = _tasks(client, handle["service"])
+        if tasks is None:
             gone = "The service is gone: somebody removed it, or its start was interrupted."
             return Observation("exited", reason=gone)
-        return _observation(task)
+        # A service is there a moment before the swarm makes its task.
+        return _observation(_last(tasks)) if tasks else Observation("preparing")
 
     def stop(self, handle: Handle, *, grace_seconds: float) -> None:
         name = handle["service"]
@@ -205,12 +206,22 @@ class SwarmBackend:
 
 
 def _newest(client: Any, service: str) -> dict[str, Any] | None:
-    """The last task of a service; None where there is no such service."""
+    """The last task of a service; None where there is none, or no such service."""
+    tasks = _tasks(client, service)
+    return _last(tasks) if tasks else None
+
+
+def _tasks(client: Any, service: str) -> list[dict[str, Any]] | None:
+    """The tasks of a service; None where there is no such service."""
     try:
-        tasks = client.api.tasks(filters={"service": service})
+        found: list[dict[str, Any]] = client.api.tasks(filters={"service": service})
     except NotFound:
         return None
-    return max(tasks, key=lambda task: str(task["CreatedAt"]), default=None)
+    return found
+
+
+def _last(tasks: list[dict[str, Any]]) -> dict[str, Any]:
+    return max(tasks, key=lambda task: str(task["CreatedAt"]))
 
 
 def _observation(task: dict[str, Any]) -> Observation:

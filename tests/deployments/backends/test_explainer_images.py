@@ -1,5 +1,6 @@
 """Explainers that are images, on a real engine: run, checked, answered, recorded, shown."""
 
+from collections.abc import Callable
 from typing import Any
 
 import docker
@@ -20,6 +21,7 @@ from tests.deployments.backends.custom import Deploy, settled
 from tests.live import LiveServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+Prepared = Callable[[str], None]
 CASE = {"a": 1.0, "b": 3.0}
 SMALL = RunSettings(memory_mb=256)
 
@@ -41,22 +43,31 @@ def explained(deployment: Deployment, by: User, query: str = "") -> tuple[int, A
 
 
 def deployed(
-    deploy: Deploy, engine: docker.DockerClient, reconciler: Reconciler, **given: Any
-) -> tuple[Deployment, Revision]:
-    image = engines.build_fixture(engine, "explainer")
-    explainer = Explainer(image=image, readiness_path="/ready", run=SMALL, **given)
-    deployment = deploy(engines.build_fixture(engine, "v1"), explainer=explainer)
-    return deployment, settled(reconciler, deployment)
-
-
-def test_an_image_explains_a_model_that_is_an_image(
     deploy: Deploy,
     engine: docker.DockerClient,
     reconciler: Reconciler,
+    backend: str = "docker",
+    **given: Any,
+) -> tuple[Deployment, Revision]:
+    image = engines.build_fixture(engine, "explainer")
+    explainer = Explainer(image=image, readiness_path="/ready", run=SMALL, **given)
+    model = engines.build_fixture(engine, "v1")
+    deployment = deploy(model, backend=backend, explainer=explainer)
+    return deployment, settled(reconciler, deployment)
+
+
+@pytest.mark.parametrize("backend", ["docker", "swarm"])
+def test_an_image_explains_a_model_that_is_an_image(
+    deploy: Deploy,
+    engine: docker.DockerClient,
+    prepared: Prepared,
+    reconciler: Reconciler,
     operator: User,
     client_for: Any,
+    backend: str,
 ) -> None:
-    deployment, revision = deployed(deploy, engine, reconciler)
+    prepared(backend)
+    deployment, revision = deployed(deploy, engine, reconciler, backend)
     assert revision.state == Revision.State.ACTIVE, f"{revision.error}\n{revision.error_log}"
     component = Component.objects.get(kind=Component.Kind.EXPLAINER)
     assert component.config["digest"].startswith("sha256:")
@@ -74,19 +85,28 @@ def test_an_image_explains_a_model_that_is_an_image(
     assert "by hand" in page
 
 
+@pytest.mark.parametrize("backend", ["docker", "swarm"])
 def test_arguments_and_variables_reach_it_and_a_known_shape_is_drawn(
     deploy: Deploy,
     engine: docker.DockerClient,
+    prepared: Prepared,
     reconciler: Reconciler,
     operator: User,
     client_for: Any,
     workspace: Any,
+    backend: str,
 ) -> None:
+    prepared(backend)
     variable = create_variable(
         workspace=workspace, name="Scale", key="SCALE", value="2", by=operator
     )
     deployment, revision = deployed(
-        deploy, engine, reconciler, args=("contributions",), variable_ids=(str(variable.id),)
+        deploy,
+        engine,
+        reconciler,
+        backend,
+        args=("contributions",),
+        variable_ids=(str(variable.id),),
     )
     assert revision.state == Revision.State.ACTIVE, f"{revision.error}\n{revision.error_log}"
     status, picture = explained(deployment, operator, "?image=true")
