@@ -332,8 +332,9 @@ def test_downloads_of_stored_contributions_keep_the_period(
     later = SimpleNamespace(now=lambda: timezone.now() + timedelta(days=3))
     monkeypatch.setattr(views, "timezone", later)
     page = text(client, f"{TAB}?period=week")
-    [png, dark, csv] = re.findall(r'href="([^"]*/r1/stored[^"]*)"', page)
+    [png, dark, csv, figure] = re.findall(r'"([^"]*/r1/stored[^"]*)"', page)
     assert "theme=dark" in dark
+    assert client.get(html.unescape(figure)).status_code == 200
     for address in (png, dark, csv):
         answer = client.get(html.unescape(address))
         assert answer.status_code == 200
