@@ -1,10 +1,12 @@
-"""How long the figures of feedback take where people judged 100,000 predictions.
+"""How long the figures of feedback take where people judged 100,000 predictions, and a batch of
+10,000 actuals.
 
     python -m tests.bench.feedback [--count 170000] [--repeat 7]
 
 Fills a database of its own in SQL, as `tests.bench.export` does: three in five predictions have an
 evaluation, two in five an actual, one in ten a case of a queue that was answered. Prints the time
-of the figures alone and of the whole page, first and median, and the number of queries.
+of the figures alone and of the whole page, first and median, and the number of queries; then
+that of a batch, recorded the first time, corrected later.
 """
 
 import argparse
@@ -16,7 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 _CLAIMS = """
 INSERT INTO feedback_claim (id, created_at, case_id, reviewer_id, at, until, state, ended_at,
@@ -64,6 +68,31 @@ def measure(count: int, repeat: int) -> None:
         feedback_of(deployment, days=30, now=timezone.now())
     slowest = sorted(captured.captured_queries, key=lambda each: -float(each["time"]))[:3]
     _say(f"{len(captured)} queries, the slowest {[each['time'] for each in slowest]} s")
+    _record(deployment, repeat)
+
+
+def _record(deployment: Any, repeat: int) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+    from django.utils import timezone
+
+    from apps.accounts.models import User
+    from apps.feedback.authors import author_of
+    from apps.feedback.models import Evaluation
+    from apps.feedback.services import Given, record_actuals
+
+    author, values = author_of(User.objects.get()), cycle(("good", "bad"))
+    ids = list(Evaluation.objects.order_by("id").values_list("prediction_id", flat=True)[:10_000])
+
+    def act() -> None:
+        value = next(values)
+        rows = [Given(value, prediction_id=str(identifier)) for identifier in ids]
+        record_actuals(deployment=deployment, rows=rows, by=author, now=timezone.now())
+
+    _time("actuals", repeat, act)
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    _say(f"{len(captured)} queries for {len(ids):,} corrected actuals")
 
 
 def _time(name: str, repeat: int, act: Callable[[], object]) -> None:

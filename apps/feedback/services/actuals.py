@@ -237,7 +237,7 @@ def newest_of_cases(
 def _copy(cursor: Any, made: Sequence[Actual]) -> None:
     """Writes the rows as `bulk_create` would, in one stream."""
     fields = Actual._meta.concrete_fields
-    names = ", ".join(field.column for field in fields)
+    names = ", ".join(str(field.column) for field in fields)
     with cursor.copy(f"COPY feedback_actual ({names}) FROM STDIN") as copy:
         for actual in made:
             copy.write_row([field.pre_save(actual, add=True) for field in fields])
