@@ -292,7 +292,11 @@ SPOOL_MAX_BYTES = number("SPOOL_MAX_BYTES", 256 * 1024**2)
 # What the layers above do, in the same transaction, where predictions are erased
 ERASURE_FOLLOWERS = ["apps.explanations.services.forget", "apps.feedback.services.forget"]
 # What they add to the record, for `verify` and bundles
-RECORD_PARTS = ["apps.explanations.record.PART", "apps.feedback.record.PART"]
+RECORD_PARTS = [
+    "apps.explanations.record.PART",
+    "apps.feedback.record.EVALUATION_PART",
+    "apps.feedback.record.ACTUAL_PART",
+]
 # What stands beside the predictions of the log, and how they can be filtered by it
 LOG_COMPANION = "apps.feedback.companion.COMPANION"
 # What the page of a prediction shows of its explanations, kept with an evaluation given there

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -37,14 +37,43 @@ def verify_events(tick: Tick = uncounted) -> Iterator[Problem]:
             yield Problem("events", place, f"event {missing} before it is missing")
         elif bytes(event.previous_hash) != previous:
             yield Problem("events", place, "it does not follow the event before it")
-        if event.salt is not None and digest(bytes(event.salt), content(event)) != bytes(
-            event.digest
-        ):
-            yield Problem("events", place, "its content is not what was recorded")
-        if link_hash(bytes(event.previous_hash), bytes(event.digest)) != bytes(event.hash):
-            yield Problem("events", place, "its hash does not match its digest")
+        for text in _own_faults(event):
+            yield Problem("events", place, text)
         number, previous = event.number, bytes(event.hash)
     yield from _verify_head(head, number, previous)
+
+
+def _own_faults(event: Event) -> Iterator[str]:
+    if event.salt is not None and digest(bytes(event.salt), content(event)) != bytes(event.digest):
+        yield "its content is not what was recorded"
+    if link_hash(bytes(event.previous_hash), bytes(event.digest)) != bytes(event.hash):
+        yield "its hash does not match its digest"
+
+
+def event_faults(events: Sequence[Event]) -> dict[int, str]:
+    """By number, why single events are not what was recorded, or not where: each is held against
+    its neighbours in the chain, which is not walked."""
+    if not events:
+        return {}
+    around = {event.number + step for event in events for step in (-1, 1)}
+    beside = {each.number: each for each in Event.objects.filter(number__in=around)}
+    head = EventHead.objects.filter(id=1).first()
+    found = {event.number: _fault_among(event, beside, head) for event in events}
+    return {number: text for number, text in found.items() if text}
+
+
+def _fault_among(event: Event, beside: dict[int, Event], head: EventHead | None) -> str:
+    before, after = beside.get(event.number - 1), beside.get(event.number + 1)
+    previous = bytes(before.hash) if before else GENESIS
+    if text := next(_own_faults(event), ""):
+        return text
+    if bytes(event.previous_hash) != previous or (before is None and event.number != 1):
+        return "it does not follow the event before it"
+    if after is not None and bytes(after.previous_hash) != bytes(event.hash):
+        return "the event after it does not follow it"
+    if head is not None and head.number == event.number and bytes(head.hash) != bytes(event.hash):
+        return "it is not the one that was recorded last"
+    return ""
 
 
 def _in_order(tick: Tick) -> Iterator[Event]:

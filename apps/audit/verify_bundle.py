@@ -3,7 +3,8 @@
 
 One file, the standard library only, nothing of Deeploy: read it, then trust it. It finds edits,
 reordering, gaps, cut tails, digests and Merkle roots (RFC 6962) that do not fit, broken links, and
-checkpoints that are forged or that bind what is no longer there. Signatures are Ed25519 (RFC 8032).
+checkpoints that are forged or that bind what is no longer there; the same of what was added to
+predictions: explanations, evaluations, actuals. Signatures are Ed25519 (RFC 8032).
 
 Two things make it strong: the public key as you learnt it elsewhere (--key), and copies of
 checkpoints that you kept (--checkpoint). Exit code 0: intact. 1: not, and the first broken link
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import itertools
 import json
 import sys
 import zipfile
@@ -23,13 +25,33 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 GENESIS = "00" * 32
-EXPLANATIONS = "explanations.jsonl"
-MEMBERS = ("events.jsonl", "seals.jsonl", "records.jsonl", "checkpoints.jsonl", EXPLANATIONS)
 MOST_SHOWN = 20
+# What an erasure takes of a record, and of what was added to it; the name of a part is its file's
 PAYLOAD = (
     *("input", "output", "outcome", "score", "customId", "modelInput", "modelOutput"),
     *("error", "envelope", "body", "explanations"),
 )
+ADDED = {
+    "explanations": ("explanation",),
+    "evaluations": (
+        *("verdict", "desiredOutput", "desiredOutcome", "comment", "reason", "seen", "spentMs"),
+    ),
+    "actuals": ("value", "outcome"),
+}
+MEMBERS = (
+    *("events.jsonl", "seals.jsonl", "records.jsonl", "checkpoints.jsonl"),
+    *(f"{part}.jsonl" for part in ADDED),
+)
+# What an addition and its event both say
+SAID_TWICE = ("predictionId", "deploymentId", "supersedes")
+# Events that tell of what was added, and of which part
+TELLS = {
+    "explanation.made": "explanations",
+    "evaluation.given": "evaluations",
+    "evaluation.corrected": "evaluations",
+    "evaluation.withdrawn": "evaluations",
+    "actuals.recorded": "actuals",
+}
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError)
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 
@@ -58,7 +80,7 @@ class Bundle:
         self.signature: dict[str, str] = json.loads(self.archive.read("signature.json"))
         self.read: dict[str, tuple[str, int]] = {}
         self.erasures: dict[str, tuple[int, str | None]] = {}
-        self.explained: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.told: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {part: {} for part in ADDED}
 
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
         digest, number = hashlib.sha256(), 0
@@ -282,14 +304,14 @@ def check_events(bundle: Bundle, bound: Bound, report: Report) -> dict[str, int]
 
 
 def note_event(bundle: Bundle, event: dict[str, Any]) -> None:
-    """An event that erased a record binds what it left of it; one that tells of an explanation
-    binds its digest."""
+    """An event that erased a record binds what it left of it; one that tells of an addition binds
+    its digest, or the root of many."""
     content = event["content"] or {"name": ""}
     data = json.loads(content.get("data") or "{}")
     if content["name"] in ("prediction.erased", "request.erased"):
         bundle.erasures[content["objectId"]] = (event["number"], data.get("kept"))
-    elif content["name"] == "explanation.made":
-        bundle.explained[content["objectId"]] = (event["number"], data)
+    elif content["name"] in TELLS:
+        bundle.told[TELLS[content["name"]]][content["objectId"]] = (event["number"], data)
 
 
 def check_content(entry: dict[str, Any], place: str, report: Report, **same: Any) -> bool:
@@ -439,39 +461,91 @@ def check_paths(seal: dict[str, Any], records: list[Any], place: str, report: Re
         last = index
 
 
-# Explanations that were made after their predictions, each bound by its event
+# What was added to predictions: explanations and evaluations, each bound by an event of its own,
+# and actuals, bound by the event of their batch
 
 
-def check_explanations(bundle: Bundle, report: Report) -> dict[str, int]:
-    """Digests, events, erasures; and what an event tells of and is not here."""
-    counts = {"explanations": 0, "erased": 0}
-    if EXPLANATIONS not in bundle.manifest["files"]:
-        return counts
-    through = bundle.manifest["parts"]["explanations"]["through"]
-    missing = {key for key, (number, _) in bundle.explained.items() if number <= through}
-    for line in bundle.lines(EXPLANATIONS):
-        counts["explanations"] += 1
+def check_added(bundle: Bundle, part: str, report: Report) -> dict[str, int]:
+    """Digests, order, events, erasures; and what an event tells of and is not here."""
+    counts = {part: 0, "erased": 0}
+    through = bundle.manifest["parts"][part]["through"]
+    told = bundle.told[part].items()
+    missing = {key: number for key, (number, _) in told if number <= through}
+    check_lines = check_batches if part == "actuals" else check_singles
+    for line, key in check_lines(bundle, part, report):
+        counts[part] += 1
         counts["erased"] += line["salt"] is None
-        missing.discard(line["id"])
-        check_explanation(bundle, line, report)
-    for key in sorted(missing):
-        text = f"event {bundle.explained[key][0]} says that it was made, and it is not here"
-        report.add(f"explanation {key}", text)
+        missing.pop(key, None)
+    for key, number in missing.items():
+        place = f"{part} {key}" if part == "actuals" else f"{part[:-1]} {key}"
+        report.add(place, f"event {number} tells of it, and it is not here")
     return counts
 
 
-def check_explanation(bundle: Bundle, line: dict[str, Any], report: Report) -> None:
-    place = f"explanation {line['id']}"
-    _, told = bundle.explained.get(line["id"], (0, {}))
-    if told.get("digest") != line["digest"]:
-        report.add(place, "no event says that it was made so")
-    elif line["salt"] is not None:
-        check_content(line, place, report, id=line["id"], predictionId=told["predictionId"])
-    elif line["content"]["explanation"] is not None:
+def check_singles(bundle: Bundle, part: str, report: Report) -> Iterator[tuple[Any, str]]:
+    """Each line, and the object of the event that binds it: the line itself."""
+    for line in in_order(bundle, part, lambda line: (line["id"],), report):
+        _, told = bundle.told[part].get(line["id"], (0, {}))
+        if told.get("digest") != line["digest"]:
+            report.add(_added(part, line), "no event says that it was made so")
+        else:
+            same = {name: told[name] for name in SAID_TWICE if name in told}
+            check_addition(bundle, part, line, report, **same)
+        yield line, line["id"]
+
+
+def check_batches(bundle: Bundle, part: str, report: Report) -> Iterator[tuple[Any, str]]:
+    """Each line, and the object of the event that binds it: its batch."""
+    lines = in_order(bundle, part, lambda line: (line["content"]["batch"], line["id"]), report)
+    for batch, rows in itertools.groupby(lines, lambda line: str(line["content"]["batch"])):
+        number, told = bundle.told[part].get(batch, (0, {}))
+        same = {name: told[name] for name in SAID_TWICE if name in told}
+        digests = []
+        for line in rows:
+            check_addition(bundle, part, line, report, **same)
+            digests.append(line["digest"])
+            yield line, batch
+        if not number:
+            report.add(f"{part} {batch}", "no event says that they were recorded")
+        elif len(digests) != told["count"]:
+            text = f"event {number} binds {told['count']}, {len(digests)} are here"
+            report.add(f"{part} {batch}", text)
+        elif merkle_root(digests) != told["root"]:
+            text = f"they are not the ones that event {number} binds, or not in that order"
+            report.add(f"{part} {batch}", text)
+
+
+def in_order(
+    bundle: Bundle, part: str, key: Callable[[Any], tuple[str, ...]], report: Report
+) -> Iterator[dict[str, Any]]:
+    """The lines of a part, whose keys go up."""
+    last: tuple[str, ...] = ()
+    for line in bundle.lines(f"{part}.jsonl"):
+        if key(line) <= last:
+            report.add(_added(part, line), "it is out of its order")
+        last = key(line)
+        yield line
+
+
+def check_addition(
+    bundle: Bundle, part: str, line: dict[str, Any], report: Report, **same: Any
+) -> None:
+    """Its content, or what the erasure of its prediction left of it."""
+    place, content = _added(part, line), line["content"]
+    same["id"] = line["id"]
+    if line["salt"] is not None:
+        check_content(line, place, report, **same)
+    elif any(content[name] is not None for name in ADDED[part]):
         report.add(place, "it was erased, but has content")
-    elif told["predictionId"] not in bundle.erasures:
+    elif any(content[name] != value for name, value in same.items()):
+        report.add(place, "what is left of it is not what its event says")
+    elif content["predictionId"] not in bundle.erasures:
         text = "its content is gone, and no event says that its prediction was erased"
         report.add(place, text)
+
+
+def _added(part: str, line: dict[str, Any]) -> str:
+    return f"{part[:-1]} {line['id']}"
 
 
 # The whole
@@ -503,32 +577,37 @@ def check(bundle: Bundle, pinned: str | None, kept: list[dict[str, Any]]) -> Rep
     say(f"Bundle of {scope['name']}, made {bundle.manifest['createdAt']}")
     key = check_manifest(bundle, pinned, report)
     say(f"Signed with key {key.hex()}" + ("" if pinned else " (compare it with the one you know)"))
-    parts: list[Callable[[], dict[str, int]]] = [
-        lambda: check_checkpoints(bundle, kept, key, bound, report),
-        lambda: check_events(bundle, bound, report),
-        lambda: check_seals(bundle, bound, report),
-        lambda: check_explanations(bundle, report),
+    held = [part for part in ADDED if f"{part}.jsonl" in bundle.manifest["files"]]
+    whole = [
+        check_part(report, check_checkpoints, bundle, kept, key, bound),
+        check_part(report, check_events, bundle, bound),
+        check_part(report, check_seals, bundle, bound),
+        *(check_part(report, check_added, bundle, part) for part in held),
     ]
-    whole = True
-    for part in parts:
-        before = len(report.problems)
-        try:
-            counts = part()
-        except Broken as error:
-            report.problems.append(str(error))
-            whole = False
-            continue
-        except MALFORMED as error:
-            report.add("bundle", f"a line is not what it should be ({error!r})")
-            whole = False
-            continue
-        state = "intact" if len(report.problems) == before else "NOT INTACT"
-        say(", ".join(f"{count:,} {name}" for name, count in counts.items()) + f": {state}")
-    if whole:
+    for part in ADDED:
+        if part not in held and bundle.told[part]:
+            say(f"Events tell of {part}: {len(bundle.told[part]):,}; this bundle holds none")
+    if all(whole):
         first = {each["writer"]: each["from"] for each in bundle.manifest["writers"]}
         bound.rest({**first, "events": bundle.manifest["events"]["from"]}, report)
     check_files(bundle, report)
     return report
+
+
+def check_part(report: Report, part: Callable[..., dict[str, int]], *given: Any) -> bool:
+    """Runs one check and says what it counted; False where it could not come to its end."""
+    before = len(report.problems)
+    try:
+        counts = part(*given, report)
+    except Broken as error:
+        report.problems.append(str(error))
+        return False
+    except MALFORMED as error:
+        report.add("bundle", f"a line is not what it should be ({error!r})")
+        return False
+    state = "intact" if len(report.problems) == before else "NOT INTACT"
+    say(", ".join(f"{count:,} {name}" for name, count in counts.items()) + f": {state}")
+    return True
 
 
 def say(line: str) -> None:

@@ -13,6 +13,7 @@ _SCHEDULES: tuple[tuple[str, str, str, int | None], ...] = (
     ("Data sets", "apps.feedback.datasets.tasks.tidy", Schedule.MINUTES, 15),
     ("Imports left behind", "apps.registry.tasks.recover_imports", Schedule.MINUTES, 10),
     ("Unused environments", "apps.deployments.tasks.collect_environments", Schedule.DAILY, None),
+    ("Old model servers", "apps.deployments.tasks.remove_old_replicas", Schedule.DAILY, None),
 )
 
 

@@ -8,6 +8,7 @@ from apps.deployments.backends.base import BackendError
 from apps.deployments.backends.images import ImageBuilder
 from apps.deployments.environments import builds, performing
 from apps.deployments.models import EnvironmentBuild
+from apps.deployments.reconcile import leftovers
 
 
 def build_environment(build_id: str) -> str:
@@ -31,3 +32,8 @@ def sweep_images() -> int:
         return ImageBuilder().sweep(set(living.values_list("location", flat=True)))
     except BackendError:
         return 0  # without an engine there is nothing to sweep
+
+
+def remove_old_replicas() -> int:
+    """Removes what processes that ended long ago left on disk; once a day is enough."""
+    return leftovers.remove_old_directories(now=timezone.now())

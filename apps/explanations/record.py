@@ -1,17 +1,14 @@
 """Later explanations as a part of the record: walked by `verify`, and held by bundles."""
 
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
-
-from django.db.models import QuerySet
 
 from apps.audit.chain import Problem
 from apps.audit.models import Event
-from apps.audit.verification import Tick
+from apps.audit.verification import Tick, event_faults
 from apps.explanations.commitment import EVENT, KIND, content_of, fault, told_of
 from apps.explanations.models import Explanation
-from apps.predictions.record_parts import RecordPart, Span
+from apps.predictions.record_parts import Beside, Lines, RecordPart, Span, in_order, line_of
 
 _NAME = "explanations"
 _AT_ONCE = 1_000
@@ -19,7 +16,7 @@ _AT_ONCE = 1_000
 
 def _check(tick: Tick) -> Iterator[Problem]:
     """Holds every explanation against its event, then every event against its explanation."""
-    for rows in _batches(Explanation.objects.all()):
+    for rows in in_order(Explanation.objects.all()):
         told = told_of(rows)
         for row in rows:
             if why := fault(row, told):
@@ -42,32 +39,25 @@ def _gone() -> Iterator[Problem]:
         after = events[-1].object_id
 
 
-def _batches(found: QuerySet[Explanation]) -> Iterator[list[Explanation]]:
-    """In the order in which they were made, some at a time; holds no cursor open."""
-    after = UUID(int=0)
-    while rows := list(found.filter(id__gt=after).order_by("id")[:_AT_ONCE]):
-        yield rows
-        after = rows[-1].id
-
-
-def _lines(span: Span) -> Iterator[list[dict[str, Any]]]:
-    """Those whose event the bundle shows, and those of which no event speaks."""
-    found = Explanation.objects.all()
-    if span.deployments is not None:
-        found = found.filter(deployment__in=span.deployments)
-    for rows in _batches(found):
+def _lines(span: Span) -> Lines:
+    for rows in in_order(span.within(Explanation.objects.all())):
         made = told_of(rows).made
-        events = [(row, made.get(str(row.id))) for row in rows]
-        yield [_line(row) for row, event in events if event is None or span.holds(event)]
+        yield [line_of(row, content_of(row)) for row in rows if span.holds(made.get(str(row.id)))]
 
 
-def _line(row: Explanation) -> dict[str, Any]:
-    return {
-        "id": str(row.id),
-        "digest": bytes(row.digest).hex(),
-        "salt": bytes(row.salt or b"").hex() if row.salt is not None else None,
-        "content": content_of(row),
-    }
+def _beside(prediction: UUID) -> list[Beside]:
+    rows = list(Explanation.objects.filter(prediction_id=prediction).order_by("id"))
+    told = told_of(rows)
+    events = event_faults(list(told.made.values()))
+    found = []
+    for row in rows:
+        text = fault(row, told)
+        if text is None and (broken := events.get(told.made[str(row.id)].number)):
+            text = f"the event that binds it is broken: {broken}"
+        erased = ", erased" if row.erased_at is not None else ""
+        says = f"Explanation {row.name}, made later by {row.by_name}{erased}"
+        found.append(Beside(says, row.at, text or ""))
+    return found
 
 
-PART = RecordPart(_NAME, Explanation.objects.count, _check, _lines)
+PART = RecordPart(_NAME, Explanation.objects.count, _check, _lines, _beside)

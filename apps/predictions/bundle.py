@@ -30,7 +30,7 @@ from apps.audit.sentences import data_of
 from apps.audit.services import content as event_content
 from apps.core.canonical import canonical
 from apps.predictions.bundle_records import Wanted, first_seals, record_lines
-from apps.predictions.record_parts import Span, bundled_parts
+from apps.predictions.record_parts import Span, record_parts
 from apps.predictions.verification import seal_batches
 
 _ROWS_AT_ONCE = 1000
@@ -107,8 +107,8 @@ def _bundle(scope: Scope, by: Actor, now: datetime) -> Iterator[bytes]:
         through = EventHead.objects.get(id=1).number
         first = _first_event(scope, through)
         span = Span(scope.deployments, first, through, scope.shows)
-        for name, lines in bundled_parts():
-            yield from _part(archive, sink, f"{name}.jsonl", lines(span), files)
+        for part in record_parts():
+            yield from _part(archive, sink, f"{part.name}.jsonl", part.lines(span), files)
         head = EventHead.objects.get(id=1)
         events = _events(scope, first, head.number)
         yield from _part(archive, sink, "events.jsonl", events, files)
@@ -117,7 +117,7 @@ def _bundle(scope: Scope, by: Actor, now: datetime) -> Iterator[bytes]:
             _manifest(scope, by, now)
             | {"events": _events_out(first, head), "files": files}
             | {"writers": [_writer_out(writer, start) for writer, start in writers]}
-            | {"parts": {name: {"through": through} for name, _ in bundled_parts()}}
+            | {"parts": {part.name: {"through": through} for part in record_parts()}}
         )
         public, signature = sign(text)
         archive.writestr("manifest.json", text)

@@ -203,7 +203,7 @@ def test_verify_walks_evaluations_and_names_an_edit(
 ) -> None:
     made = evaluate(record, author)
     call_command("verify")
-    assert "1 feedback entries: intact" in capsys.readouterr().out
+    assert "1 evaluations: intact" in capsys.readouterr().out
     Evaluation.objects.filter(id=made.id).update(verdict="agree")
     with pytest.raises(CommandError, match=f"evaluation {made.id}"):
         call_command("verify")

@@ -19,6 +19,8 @@ from apps.core.ids import uuid7
 from apps.deployments import services as deployments
 from apps.deployments.models import Deployment
 from apps.explanations import services as explanations
+from apps.feedback import services as feedback
+from apps.feedback.authors import Author
 from apps.predictions.gateway.record import Content, leaf, prediction_content
 from apps.predictions.gateway.writer import LogWriter
 from apps.predictions.models import PredictionRecord
@@ -26,6 +28,7 @@ from apps.registry import services as registry
 from apps.registry.services import Upload
 from tests.live import database_url
 
+PORTAL = Author("token", "0199aaaa-0000-7000-8000-00000000000d", "Portal")
 _PAYLOAD = ("input", "output", "outcome", "score", "customId")
 
 
@@ -47,6 +50,7 @@ def erase(prediction: PredictionRecord, deployment: Deployment) -> None:
     left = {name: value for name, value in content.items() if name not in _PAYLOAD}
     with transaction.atomic(), connection.cursor() as cursor:
         explanations.forget(predictions=[prediction.id], now=timezone.now())
+        feedback.forget(predictions=[prediction.id], now=timezone.now())
         cursor.execute(
             "UPDATE predictions_prediction SET input = NULL, output = NULL, outcome = NULL, "
             "score = NULL, custom_id = NULL, salt = NULL, erased_at = now() WHERE id = %s",
@@ -71,6 +75,20 @@ def explain(prediction: PredictionRecord) -> None:
     assert prediction.revision is not None
     answer = {"name": "shap", "method": "shap.linear", "baseValue": 0.5}
     explanations.keep(prediction, prediction.revision, [answer], SYSTEM, timezone.now())
+
+
+def judge(prediction: PredictionRecord) -> None:
+    """A program agrees with a prediction, and says that the class 1 turned out to be true."""
+    now = timezone.now()
+    feedback.evaluate_prediction(
+        prediction=prediction, judgement=feedback.Judgement("agree"), by=PORTAL, now=now
+    )
+    feedback.record_actuals(
+        deployment=prediction.deployment,
+        rows=[feedback.Given(1, prediction_id=prediction.id)],
+        by=PORTAL,
+        now=now,
+    )
 
 
 @dataclass

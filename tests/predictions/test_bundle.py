@@ -1,11 +1,8 @@
 """A bundle is checked by one file that imports nothing of ours, and it finds everything."""
 
-import base64
 import io
 import json
 import random
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,17 +16,13 @@ from django.utils import timezone
 
 from apps.accounts.models import User, Workspace
 from apps.audit import verify_bundle
-from apps.audit.actor import SYSTEM
 from apps.audit.chain import merkle_path, merkle_root
 from apps.audit.checkpoints import create_checkpoint, public_key
 from apps.audit.models import Event
 from apps.deployments.models import Deployment
-from apps.predictions.bundle import export
-from apps.predictions.bundle_scope import scope_of
 from apps.predictions.models import PredictionRecord
-from tests.predictions.records import Call, erase, explain, make_deployment, write
-
-Lines = list[dict[str, Any]]
+from tests.predictions.bundles import Lines, cut, exported, found, rewrite, swap, verify, without
+from tests.predictions.records import Call, erase, explain, judge, make_deployment, write
 
 
 @pytest.fixture(autouse=True)
@@ -52,13 +45,14 @@ def other_deployment(workspace: Workspace, operator: User, tmp_path: Path) -> De
 
 @pytest.fixture
 def log(deployment: Deployment, other_deployment: Deployment) -> None:
-    """Two writers, shared seals, a refusal, and a checkpoint in between."""
+    """Two writers, shared seals, a refusal, a checkpoint in between, and what was added later."""
     ours, theirs = ((d.id, d.revisions.get().id) for d in (deployment, other_deployment))
     write([Call(*ours)], [Call(*ours), Call(*theirs), Call(*ours, status=400)], [Call(*theirs)])
     create_checkpoint(now=timezone.now())
     write([Call(*theirs), Call(*ours, outcomes=["good"] * 5)])
     for each in (deployment, other_deployment):
         explain(PredictionRecord.objects.filter(deployment=each).earliest("id"))
+        judge(PredictionRecord.objects.filter(deployment=each).latest("id"))
 
 
 @pytest.fixture
@@ -68,46 +62,6 @@ def bundle(log: None, tmp_path: Path) -> Path:
     return path
 
 
-def verify(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The file alone, in a Python that sees neither our code nor our packages."""
-    command = [sys.executable, "-I", "-S", verify_bundle.__file__, str(path), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=60)
-
-
-def found(path: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
-    """The problems that the verifier names, without the cost of a process."""
-    code = verify_bundle.main([str(path), *arguments])
-    problems = [line[2:] for line in capsys.readouterr().err.splitlines() if line[:2] == "  "]
-    assert code == (1 if problems else 0)
-    return problems
-
-
-def rewrite(path: Path, changes: dict[str, Callable[[Any], Any]], key: Any = None) -> None:
-    """Rewrites parts of a bundle; with a key also signs it anew, with fitting file digests."""
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    for name, change in changes.items():
-        if name.endswith(".jsonl"):
-            lines = change([json.loads(line) for line in parts[name].splitlines()])
-            parts[name] = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-        else:
-            parts[name] = json.dumps(change(json.loads(parts[name]))).encode()
-    if key is not None:
-        manifest = json.loads(parts["manifest.json"])
-        for name in verify_bundle.MEMBERS:
-            digest = verify_bundle.hashlib.sha256(parts[name]).hexdigest()
-            manifest["files"][name] = {"sha256": digest, "lines": parts[name].count(b"\n")}
-        parts["manifest.json"] = json.dumps(manifest).encode()
-        pair = {
-            "publicKey": base64.b64encode(key.public_key().public_bytes_raw()).decode(),
-            "signature": base64.b64encode(key.sign(parts["manifest.json"])).decode(),
-        }
-        parts["signature.json"] = json.dumps(pair).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-
-
 def test_an_untouched_bundle_is_intact(bundle: Path) -> None:
     result = verify(bundle, "--key", public_key().hex())
     assert result.returncode == 0, result.stderr
@@ -115,6 +69,8 @@ def test_an_untouched_bundle_is_intact(bundle: Path) -> None:
     assert "4 seals, 2 writers, 22 records, 0 erased: intact" in result.stdout
     assert "1 checkpoints: intact" in result.stdout
     assert "2 explanations, 0 erased: intact" in result.stdout
+    assert "2 evaluations, 0 erased: intact" in result.stdout
+    assert "2 actuals, 0 erased: intact" in result.stdout
 
 
 def edit_prediction(lines: Lines) -> Lines:
@@ -130,23 +86,10 @@ def edit_with_fitting_digest(lines: Lines) -> Lines:
     return lines
 
 
-def swap(lines: Lines) -> Lines:
-    lines[1], lines[2] = lines[2], lines[1]
-    return lines
-
-
 def swap_contents(lines: Lines) -> Lines:
     for name in ("content", "salt", "digest"):
         lines[1][name], lines[2][name] = lines[2][name], lines[1][name]
     return lines
-
-
-def without(number: int) -> Callable[[Lines], Lines]:
-    return lambda lines: [line for at, line in enumerate(lines) if at != number]
-
-
-def cut(lines: Lines) -> Lines:
-    return lines[:-1]
 
 
 def edit(field: str, value: Any) -> Callable[[Lines], Lines]:
@@ -205,6 +148,11 @@ TAMPERINGS = {
         edit_explanation_with_fitting_digest,
         "no event says that it was made so",
     ),
+    "a swapped pair of explanations": (
+        "explanations.jsonl",
+        lambda lines: lines[::-1],
+        "out of its order",
+    ),
     "a removed explanation": ("explanations.jsonl", cut, "and it is not here"),
     "an emptied explanation": (
         "explanations.jsonl",
@@ -253,7 +201,7 @@ def test_a_checkpoint_that_was_kept_betrays_a_cut_tail(
         return manifest
 
     parts = {"events.jsonl": shorten, "manifest.json": head, "checkpoints.jsonl": lambda _: []}
-    parts["explanations.jsonl"] = lambda _: []
+    parts |= {f"{part}.jsonl": lambda _: [] for part in verify_bundle.ADDED}
     rewrite(bundle, parts, key=Ed25519PrivateKey.generate())
     assert found(bundle, capsys) == []
     problems = found(bundle, capsys, "--checkpoint", str(kept), "--key", public_key().hex())
@@ -288,13 +236,6 @@ def test_a_file_that_is_no_bundle_is_called_so(tmp_path: Path) -> None:
 # A part of the record
 
 
-def exported(path: Path, **scope: Any) -> Path:
-    wanted = scope_of(**scope)
-    assert wanted is not None
-    path.write_bytes(b"".join(export(scope=wanted, by=SYSTEM, now=timezone.now())))
-    return path
-
-
 @pytest.fixture
 def part(log: None, deployment: Deployment, tmp_path: Path) -> Path:
     return exported(tmp_path / "part.zip", workspace=deployment.workspace, deployment="credit-risk")
@@ -306,7 +247,8 @@ def test_a_bundle_of_one_deployment_proves_its_records_and_shows_no_others(
     result = verify(part)
     assert result.returncode == 0, result.stderr
     assert "13 records" in result.stdout
-    assert "1 explanations, 0 erased: intact" in result.stdout
+    for added in ("explanations", "evaluations", "actuals"):
+        assert f"1 {added}, 0 erased: intact" in result.stdout
     with zipfile.ZipFile(part) as archive:
         everything = b"".join(archive.read(name) for name in archive.namelist()).decode()
     assert str(other_deployment.id) not in everything

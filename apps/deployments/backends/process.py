@@ -16,9 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psutil
 from django.conf import settings
@@ -51,8 +53,8 @@ class ProcessBackend:
         if spec.image is not None:
             raise BackendError("Processes run no images; choose the docker or swarm backend.")
         isolation = self._isolation(spec)
-        directory = _directory(spec)
-        socket = _socket(directory, spec)
+        directory = _folder() / name_of(spec.replica_id)
+        socket = _socket(directory)
         uid = isolation["uid"]
         _prepare(directory, socket, uid)
         replace(spec.server, uds=str(socket)).dump(directory / "spec.json")
@@ -76,14 +78,27 @@ class ProcessBackend:
     def orphans(self, known: list[Handle]) -> list[Handle]:
         pids = {handle.get("pid") for handle in known}
         found = []
-        for path in (settings.VAR_DIR / "replicas").glob("*/handle.json"):
-            try:
-                handle = json.loads(path.read_text())
-            except (OSError, ValueError):
-                continue
-            if handle["pid"] not in pids and _found(handle) is not None:
+        for directory in _folder().glob("*"):
+            handle = _handle_in(directory)
+            if handle and handle["pid"] not in pids and _found(handle) is not None:
                 found.append(handle)
         return found
+
+    def sweep(self, kept: Container[str], before: float) -> int:
+        """Removes the directories of servers that have ended, with their logs, but for those with
+        a kept name and those written to since `before`; how many."""
+        removed = 0
+        for directory in _folder().glob("*"):
+            if directory.name in kept or _last_written(directory) > before:
+                continue
+            handle = _handle_in(directory)
+            if handle and _found(handle) is not None:
+                continue
+            socket = _socket(directory)
+            for left in (directory, socket.parent):
+                shutil.rmtree(left, ignore_errors=True)
+            removed += not directory.exists()
+        return removed
 
     def address(self, handle: Handle) -> str:
         return f"unix:{handle['socket']}"
@@ -176,12 +191,33 @@ def _spawn(directory: Path) -> tuple[subprocess.Popen[bytes], subprocess.Popen[b
     return child, keeper
 
 
-def _directory(spec: ReplicaSpec) -> Path:
-    folder: Path = settings.VAR_DIR / "replicas" / spec.replica_id.hex[-12:]
+def name_of(replica_id: UUID) -> str:
+    """What a replica's directory is called."""
+    return replica_id.hex[-12:]
+
+
+def _folder() -> Path:
+    folder: Path = settings.VAR_DIR / "replicas"
     return folder
 
 
-def _socket(directory: Path, spec: ReplicaSpec) -> Path:
+def _handle_in(directory: Path) -> Handle | None:
+    """The handle of the server that a directory belongs to; None where it was never started."""
+    try:
+        handle: Handle = json.loads((directory / "handle.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return handle
+
+
+def _last_written(directory: Path) -> float:
+    """When a server last said something, or its directory was made or cleared."""
+    log = directory / "server.log"
+    return max(path.stat().st_mtime for path in (directory, log) if path.exists())
+
+
+def _socket(directory: Path) -> Path:
+    """In a directory of its own, elsewhere where the path would be too long for a socket."""
     socket = directory / "run" / "s"
     if len(str(socket)) <= _LONGEST_SOCKET:
         return socket

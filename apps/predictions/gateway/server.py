@@ -8,7 +8,8 @@ import orjson
 from django.conf import settings
 
 from apps.deployments.wire import EXTENSIONS
-from apps.predictions.gateway.application import Gateway, Limits, Scope, Send, respond
+from apps.predictions.gateway.application import Gateway, Scope, Send, respond
+from apps.predictions.gateway.call import Limits
 from apps.predictions.gateway.description import metadata_of
 from apps.predictions.gateway.paths import inference_address, model_address
 from apps.predictions.gateway.reading import Receive

@@ -16,6 +16,7 @@ from apps.predictions.companion import Withheld
 from apps.predictions.forms import ErasureForm
 from apps.predictions.models import LogRecord, PredictionRecord
 from apps.predictions.presentation import facts, probabilities, sentence, shortened
+from apps.predictions.record_parts import added_to
 from apps.predictions.selectors import count_of_case, find_request
 from apps.predictions.sight import veiled, withheld_from
 from apps.predictions.verification import content_of, steps_of
@@ -76,7 +77,7 @@ def _render_withheld(
 
 @require_GET
 def verify(request, workspace_slug, identifier):
-    """Checks the record of a prediction step by step, now."""
+    """Checks the record of a prediction step by step, and each thing that was added to it, now."""
     record = load_record(request, workspace_slug, identifier, "prediction.view")
     if not is_fragment(request):
         return redirect("predictions:detail", workspace_slug, identifier)
@@ -97,17 +98,21 @@ def refused_request(request, workspace_slug, identifier):
 
 
 def _record_context(record: LogRecord) -> dict[str, Any]:
+    is_prediction = isinstance(record, PredictionRecord)
     steps = steps_of(record)
-    state = ("good", "Intact") if all(step.holds for step in steps) else ("bad", "Broken")
+    added = added_to(record.id) if is_prediction else []
+    holds = all(step.holds for step in steps) and not any(each.fault for each in added)
+    state = ("good", "Intact") if holds else ("bad", "Broken")
     if record.salt is None and state[0] == "good":
         state = ("none", "Erased")
     return {
         "record": record,
         "deployment": record.deployment,
         "steps": steps,
+        "added": added,
         "record_state": state,
         "seal": Seal.objects.filter(writer_id=record.writer, number=record.seal).first(),
         "checked_at": timezone.now(),
-        "is_prediction": isinstance(record, PredictionRecord),
+        "is_prediction": is_prediction,
         "section": "deployments",
     }
