@@ -273,9 +273,9 @@ def test_every_face_of_a_case_is_accessible_and_fits(
     page: Page, deployment: Deployment, bank: User
 ) -> None:
     twice = make_queue(deployment, bank, name="Twice", double_share=1.0)
-    blind = make_queue(deployment, bank, name="Blind", mode="blind")
     explain(enter(twice, 2))
-    enter(blind)
+    blind = make_queue(deployment, bank, name="Blind", mode="blind")
+    [secret] = enter(blind)
     differ(twice)
     for queue, words in ((blind, "Your answer first"), (twice, "Two judgements differ")):
         page.goto(f"{LIST}{queue.id}/")
@@ -283,6 +283,10 @@ def test_every_face_of_a_case_is_accessible_and_fits(
         expect(page.get_by_text(words)).to_be_visible()
         page.wait_for_load_state("networkidle")
         assert in_every_view(page) == []
+    page.goto(f"/w/retail-credit/predictions/{secret.id}/")
+    page.get_by_text("Look without answering").click()
+    expect(page.get_by_role("button", name="Leave it to others and look")).to_be_visible()
+    assert in_every_view(page) == []
     page.goto(f"{LIST}new/credit-risk/")
     page.get_by_label("Name").fill("Doubtful")
     page.get_by_role("button", name="See what would enter").click()
