@@ -140,12 +140,17 @@ _SAID_ALIKE = f"""
 SELECT at, place, said, count(*) FROM (
   SELECT date_trunc(%(bucket)s, predicted_at, 'UTC') AS at, {_GROUP} AS place,
     array_agg(ARRAY[s.author, s.author_name, s.verdict,
-      CASE WHEN s.verdict <> 'disagree' OR s.desired_outcome = predicted_outcome THEN ''
-        WHEN %(edges)s::float8[] IS NOT NULL AND s.desired_outcome IS NOT NULL THEN '*'
-        ELSE coalesce(s.desired_outcome, '') END,
-      CASE WHEN c.id IS NULL THEN '' ELSE 'decides' END] ORDER BY s.author) AS said
-  FROM ({_SAID}) AS s
-  LEFT JOIN feedback_claim AS c ON c.evaluation_id = s.id AND c.is_adjudication
+      CASE WHEN s.verdict <> 'disagree' OR s.wish = predicted_outcome THEN ''
+        WHEN %(edges)s::float8[] IS NOT NULL AND s.wish IS NOT NULL THEN '*'
+        ELSE coalesce(s.wish, '') END,
+      CASE WHEN s.decides THEN 'decides' ELSE '' END] ORDER BY s.author) AS said
+  FROM (
+    SELECT s.prediction_id, s.predicted_at, s.predicted_outcome, s.author, s.author_name,
+      coalesce(c.verdict, s.verdict) AS verdict, coalesce(c.is_adjudication, false) AS decides,
+      CASE WHEN c.verdict IS NULL THEN s.desired_outcome ELSE c.outcome END AS wish
+    FROM ({_SAID}) AS s
+    LEFT JOIN feedback_claim AS c ON c.evaluation_id = s.id AND c.state = 'answered'
+  ) AS s
   GROUP BY s.prediction_id, predicted_at, predicted_outcome
 ) AS each GROUP BY 1, 2, 3
 """  # noqa: S608  built from constants

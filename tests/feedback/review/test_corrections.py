@@ -120,6 +120,21 @@ def test_a_decision_stays_one_when_it_is_corrected(
     assert len(pattern.said) == 2
 
 
+def test_agreement_is_that_of_the_answers(
+    double: ReviewQueue, deployment: Deployment, reviewer: User, second: User
+) -> None:
+    record = prediction_of(deployment)
+    take_in(double)
+    answer(claim(double, reviewer), "agree")
+    answer(claim(double, second), "agree")
+    correct(record, reviewer, "disagree", "good")
+    now = timezone.now()
+    period = Period(now - timedelta(days=1), now + timedelta(days=1))
+    [pattern] = counts_of(deployment, period, now=now).patterns
+    assert len(pattern.said) == 2
+    assert len({label for _, label in pattern.said}) == 1
+
+
 def test_a_withdrawal_is_told_and_leaves_the_answer(
     queue: ReviewQueue, waiting: PredictionRecord, reviewer: User
 ) -> None:
