@@ -11,7 +11,7 @@ function draw() {
   const chosen = theme();
   document.documentElement.dataset.theme = chosen;
   const { data, layout } = figures[chosen] || figures.light;
-  place.style.minHeight = `${layout.height}px`;
+  (frameElement || place).style.height = `${layout.height}px`;
   const fitted = { ...layout, height: undefined, autosize: true };
   const config = { responsive: true, displaylogo: false, modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]] };
   Plotly.react(place, data, fitted, config);
