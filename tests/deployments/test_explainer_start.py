@@ -79,6 +79,26 @@ def test_it_gives_way_to_its_model(deployment: Deployment, reconciler: Reconcile
     assert nice[Component.Kind.EXPLAINER] == nice[Component.Kind.MODEL] + 5
 
 
+def test_after_a_restart_of_all_predictions_are_back_first(
+    deployment: Deployment, reconciler: Reconciler
+) -> None:
+    tick_until(reconciler, lambda: active(deployment) == 1, seconds=90)
+    reconciler.stop_everything(timezone.now())
+    again = Reconciler()
+    try:
+        again.tick(timezone.now())
+        replicas = Replica.objects.select_related("component")
+        started = {each.component.kind: bool(each.handle) for each in replicas}
+        assert started == {Component.Kind.MODEL: True, Component.Kind.EXPLAINER: False}
+
+        def all_ready() -> bool:
+            return {each.state for each in Replica.objects.all()} == {Replica.State.READY}
+
+        tick_until(again, all_ready, seconds=90)
+    finally:
+        again.stop_everything(timezone.now())
+
+
 def test_one_that_fails_its_start_keeps_the_old_revision_serving(
     deployment: Deployment, operator: User, reconciler: Reconciler
 ) -> None:

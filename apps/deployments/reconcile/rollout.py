@@ -137,10 +137,15 @@ class Rollout:
             notify_routes()
 
     def keep(self, revision: Revision, now: datetime) -> None:
-        """Starts again what ended of the active revision, when its time has come."""
-        for replica in self.replicas.slots(revision, now):
+        """Starts again what ended of the active revision, when its time has come. What explains
+        waits until something predicts: where all start at once, predictions are back first."""
+        replicas = self.replicas.slots(revision, now)
+        models = [each for each in replicas if each.component.kind == Component.Kind.MODEL]
+        predicts = any(each.state == Replica.State.READY for each in models)
+        for replica in replicas:
             due = replica.retry_at is None or replica.retry_at <= now
-            if not replica.handle and due:
+            waits = replica.component.kind == Component.Kind.EXPLAINER and not predicts
+            if not replica.handle and due and not waits:
                 self._launch(replica, revision, now)
 
     def _launch(self, replica: Replica, revision: Revision, now: datetime) -> bool:
