@@ -233,6 +233,8 @@ def test_a_foreign_deployment_cannot_be_told_from_none(
         hidden, nothing = (served.predict(rows(1), p, foreign) for p in (path, none))
         for answer in (hidden, nothing):
             answer[2].pop("date", None)
+            # The server ends a connection whose body it had not yet read, be it of which kind.
+            answer[2].pop("connection", None)
         assert hidden == nothing
         assert hidden[0] == 404
     assert not RequestRecord.objects.filter(status_code=404).exists()
