@@ -6,8 +6,8 @@ Texts in figures are read as HTML by plotly: pass them through `plain`.
 """
 
 import html
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from csp.constants import NONE, SELF, UNSAFE_INLINE
@@ -48,6 +48,43 @@ def plain(text: str) -> str:
 def height_of(rows: int) -> int:
     """The least height in pixels at which a chart of rows keeps its labels apart."""
     return max(_HIGH, _AXES_HIGH + _ROW_HIGH * rows)
+
+
+def intervals(
+    points: Sequence[tuple[float, float | None, float | None]], colour: str
+) -> dict[str, Any]:
+    """Error bars of points: each its value and the ends of its interval, where it has one."""
+    ups = [0.0 if high is None else high - value for value, _, high in points]
+    downs = [0.0 if low is None else value - low for value, low, _ in points]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": ups,
+        "arrayminus": downs,
+        "color": colour,
+        "thickness": 1.2,
+        "width": 0,
+        "visible": any(ups) or any(downs),
+    }
+
+
+def colour_bar(title: str) -> dict[str, Any]:
+    """The scale beside marks whose colour is a number."""
+    return {"thickness": 10, "outlinewidth": 0, "title": {"text": plain(title), "side": "right"}}
+
+
+def name_rows(figure: "Figure", labels: Sequence[str], *, across: str, each: int = 1) -> "Figure":
+    """Names rows 0, 1, … on the left, the first on top, and what runs `across`; `each` is how many
+    marks stand in a row."""
+    figure.update_yaxes(
+        tickvals=list(range(len(labels))),
+        ticktext=[plain(label) for label in labels],
+        range=[len(labels) - 0.4, -0.6],
+        showgrid=False,
+        zeroline=False,
+    )
+    figure.update_xaxes(title_text=plain(across))
+    return figure.update_layout(height=height_of(len(labels) * each))
 
 
 def _themed(figure: "Figure", theme: Theme) -> "Figure":

@@ -5,7 +5,7 @@ from functools import singledispatch
 from typing import Any
 
 from apps.core.palette import Theme
-from apps.core.plots import height_of, plain
+from apps.core.plots import colour_bar, height_of, intervals, name_rows, plain
 from apps.explanations.drawing import (
     Bar,
     Curve,
@@ -17,7 +17,7 @@ from apps.explanations.drawing import (
     category_bars,
 )
 from apps.explanations.interactions import InteractionMap
-from apps.explanations.words import percent, plain_number, signed
+from apps.explanations.words import cut, percent, plain_number, signed
 
 _LONGEST_LABEL = 34
 _SPREAD = 11
@@ -34,10 +34,10 @@ def _(chart: Waterfall, theme: Theme) -> Any:
     from plotly.graph_objects import Bar as Bars
     from plotly.graph_objects import Figure
 
-    names = [f"{bar.label}: {bar.note}" if bar.note else bar.label for bar in chart.every]
+    names = [bar.named for bar in chart.every]
     drawn = Bars(
         orientation="h",
-        y=list(range(1, len(names) + 1)),
+        y=list(range(len(names))),
         x=[bar.end - bar.start for bar in chart.every],
         base=[bar.start for bar in chart.every],
         marker={"color": [theme[bar.kind] for bar in chart.every]},
@@ -55,7 +55,7 @@ def _(chart: Waterfall, theme: Theme) -> Any:
         made.add_annotation(
             x=value, y=1, yref="paper", yanchor="bottom", text=plain(text), showarrow=False
         )
-    return _rows(made, names, chart.unit, first=1)
+    return _rows(made, names, chart.unit)
 
 
 @figure.register
@@ -100,13 +100,7 @@ def _(chart: Swarm, theme: Theme) -> Any:
                 "cmin": 0,
                 "cmax": 1,
                 "opacity": 0.75,
-                "colorbar": {
-                    "thickness": 10,
-                    "outlinewidth": 0,
-                    "title": {"text": "Value", "side": "right"},
-                    "tickvals": [0, 1],
-                    "ticktext": ["low", "high"],
-                },
+                "colorbar": colour_bar("Value") | {"tickvals": [0, 1], "ticktext": ["low", "high"]},
             },
             customdata=[
                 [labels[at], signed(x), "no order" if rank is None else f"at {percent(rank)}"]
@@ -148,11 +142,7 @@ def _(chart: InteractionMap, theme: Theme) -> Any:
             ygap=2,
             colorscale=[[0, theme["rule"]], [1, theme["accent"]]],
             hovertemplate="%{text}<extra></extra>",
-            colorbar={
-                "thickness": 10,
-                "outlinewidth": 0,
-                "title": {"text": plain(chart.unit), "side": "right"},
-            },
+            colorbar=colour_bar(chart.unit),
         )
     )
     made.update_xaxes(tickvals=list(range(size)), ticktext=labels, showgrid=False, tickangle=-40)
@@ -183,11 +173,7 @@ def _(chart: HeatMap, theme: Theme) -> Any:
             zmax=most,
             colorscale=scale,
             hovertemplate="%{text}<extra></extra>",
-            colorbar={
-                "thickness": 10,
-                "outlinewidth": 0,
-                "title": {"text": plain(chart.unit), "side": "right"},
-            },
+            colorbar=colour_bar(chart.unit),
         )
     )
     made.update_xaxes(visible=False, constrain="domain")
@@ -216,19 +202,17 @@ def _line(chart: Curve, theme: Theme) -> Any:
                 hoverinfo="skip" if many else None,
             )
         )
-    averages = [(twin.grid, twin.average, name) for name, twin in chart.twins]
-    averages.append((chart.grid, chart.average, chart.own or "average"))
-    for grid, average, name in averages:
-        is_own = name == (chart.own or "average")
-        colour, dash = (theme["accent"], "solid") if is_own else (theme["plus"], "dash")
+    averages = [(twin, name, theme["plus"], "dash") for name, twin in chart.twins]
+    averages.append((chart, chart.own or "average", theme["accent"], "solid"))
+    for each, name, colour, dash in averages:
         made.add_trace(
             Scatter(
-                x=grid,
-                y=average,
+                x=each.grid,
+                y=each.average,
                 mode="lines",
                 name=plain(name),
                 line={"color": colour, "width": 2.5, "dash": dash},
-                customdata=[chart.said(y) for y in average],
+                customdata=[chart.said(y) for y in each.average],
                 hovertemplate=f"{plain(name)}: %{{customdata}}<extra></extra>",
             )
         )
@@ -263,24 +247,13 @@ def _bars(
     from plotly.graph_objects import Bar as Bars
 
     known = [(at, bar) for at, bar in enumerate(bars) if bar is not None]
-    ups = [0.0 if bar.high is None else bar.high - bar.part for _, bar in known]
-    downs = [0.0 if bar.low is None else bar.part - bar.low for _, bar in known]
     return Bars(
         orientation="h",
         name=None if name is None else plain(name),
         y=[at for at, _ in known],
         x=[bar.part for _, bar in known],
         marker={"color": colour},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": ups,
-            "arrayminus": downs,
-            "color": theme["ink"],
-            "thickness": 1.2,
-            "width": 0,
-            "visible": any(ups) or any(downs),
-        },
+        error_x=intervals([(bar.part, bar.low, bar.high) for _, bar in known], theme["ink"]),
         customdata=[[plain(bar.label), _said(bar)] for _, bar in known],
         hovertemplate=f"<b>%{{customdata[0]}}</b><br>%{{customdata[1]}} {plain(unit)}<extra>"
         f"{plain(name or '')}</extra>",
@@ -293,19 +266,9 @@ def _said(bar: Bar) -> str:
     return f"{bar.number} ({plain_number(bar.low)} to {plain_number(bar.high)})"
 
 
-def _rows(made: Any, labels: list[str], unit: str, *, first: int = 0, each: int = 1) -> Any:
-    """Names the rows on the left, the first on top; `each` is how many marks stand in a row."""
-    places = list(range(first, first + len(labels)))
-    made.update_yaxes(
-        tickvals=places,
-        ticktext=[plain(_cut(label)) for label in labels],
-        range=[first + len(labels) - 0.4, first - 0.6],
-        showgrid=False,
-        zeroline=False,
-    )
-    made.update_xaxes(title_text=plain(unit))
-    return made.update_layout(height=height_of(len(labels) * each))
+def _rows(made: Any, labels: list[str], unit: str, *, each: int = 1) -> Any:
+    return name_rows(made, [_cut(label) for label in labels], across=unit, each=each)
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
+    return cut(text, _LONGEST_LABEL)

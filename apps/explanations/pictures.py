@@ -19,7 +19,7 @@ from apps.explanations.drawing import (
     category_bars,
 )
 from apps.explanations.interactions import InteractionMap
-from apps.explanations.words import plain_number
+from apps.explanations.words import cut, plain_number
 
 _DPI, _WIDTH_INCHES, _ROW_INCHES, _LINE_INCHES = 160, 8.0, 0.38, 0.27
 _EDGE, _LETTER_INCHES = 0.2, 0.071
@@ -268,7 +268,7 @@ def _rgb(text: str) -> tuple[float, ...]:
 def _names(chart: Any) -> list[str]:
     """What stands on the left of a chart of rows."""
     if isinstance(chart, Waterfall):
-        rows = [_cut(f"{b.label}: {b.note}" if b.note else b.label) for b in chart.bars]
+        rows = [_cut(bar.named) for bar in chart.bars]
         return [f"Start {chart.base_shown}", *rows, f"Prediction {chart.prediction_shown}"]
     if isinstance(chart, InteractionMap):
         return [f"{at}  {_cut(label)}" for at, label in enumerate(chart.labels, start=1)]
@@ -285,4 +285,4 @@ def _label_rows(axes: Any, names: list[str]) -> None:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…"
+    return cut(text, _LABEL)

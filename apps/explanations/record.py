@@ -8,7 +8,15 @@ from apps.audit.models import Event
 from apps.audit.verification import Tick, event_faults
 from apps.explanations.commitment import EVENT, KIND, content_of, fault, told_of
 from apps.explanations.models import Explanation
-from apps.predictions.record_parts import Beside, Lines, RecordPart, Span, in_order, line_of
+from apps.predictions.record_parts import (
+    BROKEN_EVENT,
+    Beside,
+    Lines,
+    RecordPart,
+    Span,
+    in_order,
+    line_of,
+)
 
 _NAME = "explanations"
 _AT_ONCE = 1_000
@@ -53,7 +61,7 @@ def _beside(prediction: UUID) -> list[Beside]:
     for row in rows:
         text = fault(row, told)
         if text is None and (broken := events.get(told.made[str(row.id)].number)):
-            text = f"the event that binds it is broken: {broken}"
+            text = BROKEN_EVENT + broken
         erased = ", erased" if row.erased_at is not None else ""
         says = f"Explanation {row.name}, made later by {row.by_name}{erased}"
         found.append(Beside(says, row.at, text or ""))

@@ -92,6 +92,11 @@ def signed(value: float) -> str:
     return f"{sign}{abs(value):,.{decimals}f}"
 
 
+def cut(text: str, longest: int) -> str:
+    """The text, or its beginning and `…` where it has more characters."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def joined(parts: Sequence[str], word: str = "and") -> str:
     """`a, b and c`."""
     return (

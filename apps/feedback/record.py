@@ -21,10 +21,17 @@ from apps.feedback.verification import (
     verify_actuals,
     verify_evaluations,
 )
-from apps.predictions.record_parts import Beside, Lines, RecordPart, Span, in_order, line_of
+from apps.predictions.record_parts import (
+    BROKEN_EVENT,
+    Beside,
+    Lines,
+    RecordPart,
+    Span,
+    in_order,
+    line_of,
+)
 
 _AT_ONCE = 1_000
-_BROKEN_EVENT = "the event that binds it is broken: "
 
 
 def _evaluation_lines(span: Span) -> Lines:
@@ -60,7 +67,7 @@ def _evaluations_beside(prediction: UUID) -> list[Beside]:
     for row in rows:
         event = events.get(str(row.id))
         if event is not None and event.number in broken:
-            texts.setdefault(row.id, _BROKEN_EVENT + broken[event.number])
+            texts.setdefault(row.id, BROKEN_EVENT + broken[event.number])
     return [Beside(_says("Evaluation", row), row.at, texts.get(row.id, "")) for row in rows]
 
 
@@ -78,7 +85,7 @@ def _actuals_beside(prediction: UUID) -> list[Beside]:
         elif row.batch in batches:
             texts.setdefault(row.id, f"its batch: {batches[row.batch]}")
         elif event.number in broken:
-            texts.setdefault(row.id, _BROKEN_EVENT + broken[event.number])
+            texts.setdefault(row.id, BROKEN_EVENT + broken[event.number])
     return [Beside(_says("Actual", row), row.at, texts.get(row.id, "")) for row in rows]
 
 

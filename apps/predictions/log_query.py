@@ -1,7 +1,7 @@
 """From the API's query string to the rows of the log."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -60,7 +60,8 @@ _TELLING = ("predictionClass",)
 def requests_asked_for(deployment: Deployment, parameters: dict[str, str]) -> list[RequestRecord]:
     """A page of a deployment's requests. Raises ValidationError, which names the parameter."""
     query = Query(parameters, {*_PAGES, *REQUEST_FILTERS, "includeRawBody"})
-    rows = _filtered(RequestRecord.objects.filter(deployment=deployment), query, REQUEST_FILTERS)
+    found = RequestRecord.objects.filter(deployment=deployment)
+    rows = _filtered(found, query.filters(REQUEST_FILTERS), REQUEST_FILTERS)
     return _page(Found(rows), query)
 
 
@@ -72,10 +73,12 @@ def predictions_asked_for(
     filters = prediction_filters()
     query = Query(parameters, {*_PAGES, *filters})
     found = PredictionRecord.objects.filter(deployment=deployment).select_related("request")
-    rows, given = _filtered(found, query, filters), query.filters(filters)
-    if any(query.filter(name) for name in (*_TELLING, *companion().filters)):
+    given = query.filters(filters)
+    named = {each.name for each in given}
+    rows = _filtered(found, given, filters)
+    if not named.isdisjoint({*_TELLING, *companion().filters}):
         rows = rows.exclude(id__in=withheld)
-    is_narrow = any(each.name in _NARROW for each in given)
+    is_narrow = not named.isdisjoint(_NARROW)
     return _page(Found(rows, None if is_narrow else candidates(deployment, given)), query)
 
 
@@ -102,9 +105,11 @@ def predictions_by_request(
     return by_request
 
 
-def _filtered(found: QuerySet[Any], query: Query, conditions: Conditions) -> QuerySet[Any]:
-    for given in query.filters(conditions):
-        found = found.filter(conditions[given.name](given))
+def _filtered(
+    found: QuerySet[Any], given: Iterable[Filter], conditions: Conditions
+) -> QuerySet[Any]:
+    for each in given:
+        found = found.filter(conditions[each.name](each))
     return found
 
 

@@ -18,6 +18,7 @@ from apps.audit.chain import Problem
 from apps.audit.models import Event
 from apps.audit.verification import Tick
 
+BROKEN_EVENT = "the event that binds it is broken: "
 _AT_ONCE = 1_000
 Lines = Iterator[list[dict[str, Any]]]
 

@@ -1,6 +1,7 @@
 """Bundles made, tampered with, signed anew and checked."""
 
 import base64
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from apps.audit import verify_bundle
@@ -31,6 +33,18 @@ def verify(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The file alone, in a Python that sees neither our code nor our packages."""
     command = [sys.executable, "-I", "-S", verify_bundle.__file__, str(path), *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=60)
+
+
+def agree_on(path: Path, capsys: pytest.CaptureFixture[str]) -> bool:
+    """Whether the log is intact, in a bundle of all and in place; both verifiers must say so."""
+    problems = found(exported(path, workspace=None), capsys)
+    intact = True
+    try:
+        call_command("verify", stdout=io.StringIO(), stderr=io.StringIO())
+    except CommandError:
+        intact = False
+    assert (problems == []) == intact
+    return intact
 
 
 def found(path: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:

@@ -27,6 +27,11 @@ class Bar:
     name: str = ""
 
     @property
+    def named(self) -> str:
+        """The label with its note."""
+        return f"{self.label}: {self.note}" if self.note else self.label
+
+    @property
     def shown(self) -> str:
         return signed(self.part)
 

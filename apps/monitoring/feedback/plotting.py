@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.core.palette import Theme
-from apps.core.plots import height_of, plain
+from apps.core.plots import height_of, intervals, name_rows, plain
 from apps.monitoring.feedback.drawing import Chart, Row
 
 _MOST_TICKS = 12
@@ -19,22 +19,19 @@ def figure(chart: Chart, theme: Theme) -> Any:
     if chart.other:
         series.append((chart.other, "plus", [_other(row) for row in chart.rows]))
     made = Figure([_points(chart, *each, theme) for each in series])
-    labels = [plain(row.label) for row in chart.rows]
-    places = list(range(len(labels)))
     values = {"title_text": plain(chart.measure), "rangemode": "tozero"}
     if chart.is_share:
         values["tickformat"] = ".0%"
     if chart.is_line:
         made.update_yaxes(**values)
-        made.update_xaxes(tickvals=places, ticktext=labels, showgrid=False, tickmode="array")
-        if len(labels) > _MOST_TICKS:
-            step = -(-len(labels) // _MOST_TICKS)
-            made.update_xaxes(tickvals=places[::step], ticktext=labels[::step])
+        step = max(1, -(-len(chart.rows) // _MOST_TICKS))
+        labels = [plain(row.label) for row in chart.rows]
+        places = list(range(len(labels)))
+        made.update_xaxes(tickvals=places[::step], ticktext=labels[::step], showgrid=False)
         return made.update_layout(height=height_of(0), showlegend=len(series) > 1)
     made.update_xaxes(**values)
-    ends = [len(labels) - 0.5, -0.5]
-    made.update_yaxes(tickvals=places, ticktext=labels, range=ends, showgrid=False, zeroline=False)
-    return made.update_layout(height=height_of(len(labels)), showlegend=len(series) > 1)
+    name_rows(made, [row.label for row in chart.rows], across=chart.measure)
+    return made.update_layout(showlegend=len(series) > 1)
 
 
 def _own(row: Row) -> Point:
@@ -53,15 +50,7 @@ def _points(chart: Chart, name: str, colour: str, points: list[Point], theme: Th
     ]
     places = [at for at, *_ in known]
     values = [value for _, value, _, _ in known]
-    interval = {
-        "type": "data",
-        "symmetric": False,
-        "array": [0.0 if high is None else high - value for _, value, _, high in known],
-        "arrayminus": [0.0 if low is None else value - low for _, value, low, _ in known],
-        "color": theme[colour],
-        "thickness": 1.2,
-        "width": 0,
-    }
+    interval = intervals([(value, low, high) for _, value, low, high in known], theme[colour])
     words = [
         [plain(chart.rows[at].label), _said(chart, value, low, high), f"{chart.rows[at].n:,}"]
         for at, value, low, high in known

@@ -10,7 +10,7 @@ from apps.accounts.models import User
 from apps.deployments.models import Deployment
 from apps.feedback import services as feedback
 from apps.feedback.authors import author_of
-from apps.feedback.counts import Period, counts_of
+from apps.feedback.counts import Counts, Period, counts_of
 from apps.feedback.datasets.rows import labelled_rows
 from apps.feedback.datasets.settings import DataSetSettings
 from apps.feedback.models import Claim, Evaluation, ReviewCase, ReviewQueue
@@ -29,6 +29,11 @@ def own(record: PredictionRecord, reviewer: User) -> Evaluation:
     found = own_evaluation(record, author_of(reviewer))
     assert found is not None
     return found
+
+
+def counted(deployment: Deployment) -> Counts:
+    now, day = timezone.now(), timedelta(days=1)
+    return counts_of(deployment, Period(now - day, now + day), now=now)
 
 
 def correct(record: PredictionRecord, reviewer: User, *said: Any) -> Evaluation:
@@ -79,9 +84,7 @@ def test_the_label_is_the_correction_and_the_estimate_the_answer(
     with labelled_rows(deployment, DataSetSettings()) as pages:
         [[row]] = list(pages)
     assert row.label == "good"
-    day = timedelta(days=1)
-    now = timezone.now()
-    counts = counts_of(deployment, Period(now - day, now + day), now=now)
+    counts = counted(deployment)
     assert [(each.disagreed, each.count) for each in counts.in_queue] == [(False, 1)]
     assert [each.verdict for each in counts.answered] == ["agree"]
 
@@ -114,9 +117,7 @@ def test_a_decision_stays_one_when_it_is_corrected(
     answer(claim(double, second), "disagree", desired_output="good")
     answer(claim(double, third), "agree")
     correct(record, third, "disagree", "good")
-    now = timezone.now()
-    period = Period(now - timedelta(days=1), now + timedelta(days=1))
-    [pattern] = counts_of(deployment, period, now=now).patterns
+    [pattern] = counted(deployment).patterns
     assert len(pattern.said) == 2
 
 
@@ -128,9 +129,7 @@ def test_agreement_is_that_of_the_answers(
     answer(claim(double, reviewer), "agree")
     answer(claim(double, second), "agree")
     correct(record, reviewer, "disagree", "good")
-    now = timezone.now()
-    period = Period(now - timedelta(days=1), now + timedelta(days=1))
-    [pattern] = counts_of(deployment, period, now=now).patterns
+    [pattern] = counted(deployment).patterns
     assert len(pattern.said) == 2
     assert len({label for _, label in pattern.said}) == 1
 
