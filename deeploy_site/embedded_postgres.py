@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -140,12 +141,21 @@ def _make_directories(var_dir: Path, data: Path, sockets: Path) -> None:
     if user := _user():
         for directory in (data, sockets):
             subprocess.run(["chown", "-R", user, str(directory)], check=True)
-        check = subprocess.run(["test", "-w", str(data)], user=user, extra_groups=[])
-        if check.returncode:
-            raise PostgresError(
-                f"{var_dir} lies in a directory that other users may not enter, and started by "
-                f"root PostgreSQL runs as {user}. Set VAR_DIR to a place such as /var/lib/deeploy."
-            )
+        _check_way("-w", data, user)
+        _check_way("-x", Path(_binary("postgres")), user)
+
+
+def _check_way(access: str, path: Path, user: str) -> None:
+    """Raises PostgresError where the user cannot come to our data, or to our packages."""
+    if subprocess.run(["test", access, str(path)], user=user, extra_groups=[], cwd="/").returncode:
+        way = stat.S_IXGRP | stat.S_IXOTH
+        closed = [str(each) for each in path.parents if each.stat().st_mode & way != way]
+        where = " ".join(reversed(closed)) or str(path)
+        raise PostgresError(
+            f"{where} may not be entered by other users, and started by root PostgreSQL runs as "
+            f"{user}, which has to come to {path}. Open the way (chmod go+x {where}), put the "
+            "checkout and VAR_DIR elsewhere, such as below /opt, or start as another user."
+        )
 
 
 def _initialise(var_dir: Path, data: Path) -> None:

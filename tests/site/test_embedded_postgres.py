@@ -36,6 +36,19 @@ def test_it_starts_answers_and_stops(var_dir: Path) -> None:
     assert not embedded_postgres.is_running(var_dir)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="the server runs as another user for root alone")
+def test_a_closed_way_is_named_and_opens_as_it_says(var_dir: Path) -> None:
+    inner = var_dir / "checkout" / "var"
+    inner.parent.mkdir(mode=0o700)
+    with pytest.raises(embedded_postgres.PostgresError, match="chmod") as refused:
+        embedded_postgres.start(inner, durable=False)
+    assert f"(chmod go+x {inner.parent})" in str(refused.value)
+    inner.parent.chmod(0o711)
+    embedded_postgres.start(inner, durable=False)
+    assert embedded_postgres.is_running(inner)
+    embedded_postgres.stop(inner)
+
+
 def test_no_one_comes_in_without_the_password(var_dir: Path) -> None:
     url = embedded_postgres.start(var_dir, durable=False)
     password = (var_dir / "secrets" / "postgres-password").read_text()
